@@ -71,6 +71,23 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class CodeMap:
+    """Where in one run of code which level is needed: what a picture of the file is drawn from.
+
+    :param name: of the section or segment (``.text``).
+    :param address: virtual address of its first byte.
+    :param size: bytes.
+    :param levels: for equal parts of it, at most 256, in ascending order: the lowest level that has everything used
+        there, ``""`` when no level has it, ``None`` when nothing is above the machine's lowest level.
+    """
+
+    name: str
+    address: int
+    size: int
+    levels: Tuple[Optional[str], ...]
+
+
+@dataclass(frozen=True)
 class FileReport:
     """One ELF file (or a file that should have been one)."""
 
@@ -86,6 +103,7 @@ class FileReport:
     findings: Tuple[Finding, ...] = ()
     origin: Optional[str] = None  # grafted libraries: the file they came from
     notes: Tuple[str, ...] = ()  # sentences on what could not be looked at, and why
+    maps: Tuple[CodeMap, ...] = ()
 
 
 @dataclass(frozen=True)
