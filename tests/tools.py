@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
 
-def missing(reason: str) -> None:
+def missing(reason: str) -> NoReturn:
     """End the running test for want of something: a failure where ``CI`` is set, a skip with *reason* elsewhere."""
     if os.environ.get("CI"):
         pytest.fail(f"under CI everything a test needs must be there: {reason}", pytrace=False)
@@ -22,4 +23,3 @@ def require_tool(name: str, *others: str) -> str:
         if path:
             return path
     missing(f"the program {' or '.join((name, *others))} is not installed")
-    raise AssertionError("unreachable")

@@ -1,0 +1,79 @@
+"""The one test command: makes its own environment, then runs the tier it is asked for.
+
+``python3 tests/run.py``            the fast tier, what a contributor runs before every commit
+``python3 tests/run.py check``      ruff, mypy --strict, import contract
+``python3 tests/run.py corpus``     real wheels, downloaded by name and hash
+``python3 tests/run.py fuzz``       differential and random tests, a slice of them
+``python3 tests/run.py cibuildwheel``   a real cibuildwheel run through podman (needs root and Debian's debootstrap)
+``python3 tests/run.py long``       everything that takes many minutes
+
+Further arguments go to pytest: ``python3 tests/run.py fast -k lmdb``. The environment is ``.venv-tests`` in the project, or what
+``BASELINE_BUILD_TEST_VENV`` names; it is made anew when ``tests/requirements.txt`` changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import List
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "tests" / "requirements.txt"
+SLOW = ("corpus", "fuzz", "cibuildwheel", "long")
+TIERS = ("fast", "check", *SLOW)
+
+
+def _environment() -> Path:
+    """The interpreter of the test environment, made or renewed where needed."""
+    home = Path(os.environ.get("BASELINE_BUILD_TEST_VENV", ROOT / ".venv-tests"))
+    python = home / "bin" / "python"
+    stamp = home / "requirements.sha256"
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return python
+    print(f"tests/run.py: making the test environment {home}", file=sys.stderr)
+    venv.create(home, with_pip=True, clear=True)
+    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+    stamp.write_text(wanted)
+    return python
+
+
+def _checks(python: Path) -> List[List[str]]:
+    tool = str(python)
+    return [
+        [tool, "-m", "ruff", "check", "."],
+        [tool, "-m", "ruff", "format", "--check", "."],
+        [tool, "-m", "mypy", "--strict"],
+        [str(python.with_name("lint-imports"))],
+    ]
+
+
+def _tests(python: Path, tier: str, extra: List[str]) -> List[str]:
+    marker = " and ".join(f"not {name}" for name in SLOW) if tier == "fast" else tier
+    if tier != "long" and tier != "fast":
+        marker += " and not long"
+    workers = [] if "-n" in extra or tier == "cibuildwheel" else ["-n", "2", "--dist", "loadgroup"]
+    return [str(python), "-m", "pytest", "-m", marker, *workers, *extra]
+
+
+def main(arguments: List[str]) -> int:
+    """Run one tier; the exit status is that of the first command that failed."""
+    tier = arguments[0] if arguments and arguments[0] in TIERS else "fast"
+    extra = arguments[1:] if arguments and arguments[0] in TIERS else arguments
+    python = _environment()
+    environ = dict(os.environ, PATH=os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)]))
+    commands = _checks(python) if tier == "check" else [_tests(python, tier, extra)]
+    for command in commands:
+        status = subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode
+        if status:
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
