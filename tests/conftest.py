@@ -57,10 +57,10 @@ def _inputs_digest() -> str:
 
 @pytest.fixture(scope="session")
 def shared_cache() -> Path:
-    """A folder that outlives the run, for what is slow to make: ``BASELINE_BUILD_TEST_CACHE`` or one under the user's cache."""
+    """A folder that outlives the run, for what is slow to make; ``BASELINE_BUILD_TEST_CACHE`` moves it."""
     chosen = os.environ.get("BASELINE_BUILD_TEST_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    path = Path(chosen) if chosen else Path(home) / "baseline-build-tests"
+    home = os.environ.get("XDG_CACHE_HOME")
+    path = Path(chosen) if chosen else (Path(home) if home else Path.home() / ".cache") / "baseline-build-tests"
     path.mkdir(parents=True, exist_ok=True)
     return path
 

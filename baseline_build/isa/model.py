@@ -90,5 +90,5 @@ class Isa:
 
     def reduced(self, names: FrozenSet[str]) -> FrozenSet[str]:
         """*names* without those that another of them implies: ``{avx512vl, avx512f}`` becomes ``{avx512vl}``."""
-        implied = frozenset().union(*(self.features[n].implies for n in names if n in self.features)) if names else frozenset()
+        implied: FrozenSet[str] = frozenset().union(*(self.features[n].implies for n in names if n in self.features))
         return names - implied

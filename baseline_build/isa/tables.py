@@ -25,7 +25,8 @@ def _rows(name: str, columns: int) -> List[Tuple[str, ...]]:
             continue
         cells = tuple(cell.strip() for cell in text.split("|"))
         if len(cells) != columns:
-            raise InternalError("BB901", f"expected {columns} columns, found {len(cells)}", where=f"isa/{name}:{number}")
+            place = f"isa/{name}:{number}"
+            raise InternalError("BB901", f"expected {columns} columns, found {len(cells)}", where=place)
         rows.append(cells)
     return rows
 
