@@ -7,7 +7,7 @@
 ``python3 tests/run.py cibuildwheel``   a real cibuildwheel run through podman (needs root and Debian's debootstrap)
 ``python3 tests/run.py long``       everything that takes many minutes
 
-Further arguments go to pytest: ``python3 tests/run.py fast -k lmdb``. The environment is ``.venv-tests`` in the project,
+Further arguments go to pytest: ``python3 tests/run.py fast -k lmdb``. The environment is ``.venv-tests`` here,
 or what ``BASELINE_BUILD_TEST_VENV`` names; it is made anew when ``tests/requirements.txt`` changes.
 """
 

@@ -57,13 +57,13 @@ class Sweep:
     """
 
     instructions: int
-    mark_addresses: "array[int]"  # 'Q'
-    mark_lengths: "array[int]"  # 'B'
-    mark_requirements: "array[int]"  # 'H'
-    branch_addresses: "array[int]"  # 'Q'
-    branch_lengths: "array[int]"  # 'B'
-    branch_flows: "array[int]"  # 'B', values of Flow
-    branch_targets: "array[int]"  # 'Q'
-    reference_addresses: "array[int]"  # 'Q'
-    reference_targets: "array[int]"  # 'Q'
+    mark_addresses: array[int]  # 'Q'
+    mark_lengths: array[int]  # 'B'
+    mark_requirements: array[int]  # 'H'
+    branch_addresses: array[int]  # 'Q'
+    branch_lengths: array[int]  # 'B'
+    branch_flows: array[int]  # 'B', values of Flow
+    branch_targets: array[int]  # 'Q'
+    reference_addresses: array[int]  # 'Q'
+    reference_targets: array[int]  # 'Q'
     undecoded: Tuple[Tuple[int, int], ...]

@@ -21,7 +21,7 @@ class Verdict(enum.Enum):
 _GRAVITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 
-def gravest(verdicts: "Tuple[Verdict, ...] | list[Verdict]") -> Verdict:
+def gravest(verdicts: Tuple[Verdict, ...] | list[Verdict]) -> Verdict:
     """The gravest of *verdicts*; ``NOT_APPLICABLE`` for none at all."""
     return max(verdicts, key=_GRAVITY.__getitem__, default=Verdict.NOT_APPLICABLE)
 
