@@ -1,0 +1,138 @@
+"""The report for a terminal: the answer first, then each file's findings, wrapped to the width."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import List
+
+from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
+from .answer import answer, plural
+
+_SHOWN = 8  # findings of one file without -v; enough to see a pattern, few enough to keep the answer on the screen
+_COLOURS = {
+    Verdict.NOT_APPLICABLE: "2",
+    Verdict.CLEAN: "32",
+    Verdict.GUARDED: "36",
+    Verdict.UNDECIDED: "33",
+    Verdict.UNPROVEN: "33",
+    Verdict.VIOLATION: "31",
+}
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """How to write: the width, whether to colour, whether to list everything."""
+
+    colour: bool
+    width: int
+    verbose: bool
+
+    def paint(self, text: str, code: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if self.colour and text else text
+
+    def wrap(self, text: str, first: str, rest: str) -> List[str]:
+        if self.verbose:
+            return [first + text]
+        return textwrap.wrap(
+            text,
+            self.width,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=True,
+            break_on_hyphens=False,
+        ) or [first.rstrip()]
+
+    def fit(self, text: str, room: int) -> str:
+        """*text* with its middle taken out where it is longer than *room* columns."""
+        if self.verbose or len(text) <= room:
+            return text
+        tail = (room - 1) // 2
+        return f"{text[: room - 1 - tail]}…{text[-tail:]}" if tail else text[:room]
+
+
+def render(report: Report, *, colour: bool, width: int, verbose: bool) -> str:
+    """*report* as lines of at most *width* columns (whole symbol names, unwrapped, with *verbose*)."""
+    pen = _Pen(colour, width, verbose)
+    blocks = [_input(entry, pen) for entry in report.inputs]
+    if not blocks:
+        blocks = [["nothing to scan"]]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _input(entry: InputReport, pen: _Pen) -> List[str]:
+    result = answer(entry)
+    colour = "1;" + _COLOURS[entry.verdict]
+    lines = pen.wrap(f"{result.heading}: {result.need}", "", "  ")
+    lines = [pen.paint(line, colour) for line in lines]
+    if result.reason:
+        lines += pen.wrap(f"because {result.reason}", "  ", "  ")
+    code = sum(file.code_bytes for file in entry.files)
+    native = sum(file.verdict is not Verdict.NOT_APPLICABLE for file in entry.files)
+    lines += pen.wrap(f"{entry.path}: {entry.verdict.value}", "  ", "    ")
+    if native:
+        lines += pen.wrap(f"{plural(native, 'file')} with native code, {_size(code)} of it", "  ", "    ")
+    for note in entry.notes:
+        lines += pen.wrap(f"note: {note}", "  ", "    ")
+    quiet = (Verdict.CLEAN, Verdict.NOT_APPLICABLE)
+    for file in entry.files:
+        if pen.verbose or file.verdict not in quiet or file.notes:
+            lines += ["", *_file(file, pen)]
+    return lines
+
+
+def _size(count: int) -> str:
+    if count < 10_000:
+        return plural(count, "byte")
+    return f"{count / 1000:,.0f} kB" if count < 10_000_000 else f"{count / 1_000_000:,.1f} MB"
+
+
+def _file(file: FileReport, pen: _Pen) -> List[str]:
+    lines = [pen.paint(line, "1") for line in pen.wrap(file.path, "", "  ")]
+    levels = ", ".join(
+        f"{label} {value or 'nothing'}"
+        for label, value in (("promised", file.promised), ("declared", file.declared), ("emitted", file.emitted))
+    )
+    lines += pen.wrap(f"{file.verdict.value}: {file.machine}, {levels}", "  ", "  ")
+    if file.origin:
+        lines += pen.wrap(f"came from {file.origin}", "  ", "    ")
+    if file.undecoded_bytes:
+        lines += pen.wrap(f"{plural(file.undecoded_bytes, 'byte')} of code could not be decoded", "  ", "    ")
+    for note in file.notes:
+        lines += pen.wrap(f"note: {note}", "  ", "    ")
+    ranked = sorted(file.findings, key=lambda f: (f.waived_by is not None, -list(Verdict).index(f.verdict)))
+    shown = ranked if pen.verbose else ranked[:_SHOWN]
+    for finding in shown:
+        lines += _finding(finding, pen)
+    hidden = len(ranked) - len(shown)
+    if hidden:
+        lines += pen.wrap(f"… and {plural(hidden, 'finding')} more: -v or --format json shows all", "  ", "    ")
+    return lines
+
+
+def _finding(finding: Finding, pen: _Pen) -> List[str]:
+    word = "waived" if finding.waived_by else finding.verdict.value
+    head = f"{finding.code} {word}  "
+    place = f" at {finding.address:#x}"
+    room = pen.width - 2 - len(head) - len(place)
+    lines = ["  " + pen.paint(head, _COLOURS[finding.verdict]) + pen.fit(finding.function, max(room, 12)) + place]
+    what = f"{finding.instruction} needs {finding.feature}"
+    if finding.level:
+        what += f" ({finding.level})"
+    what += f", {plural(finding.count, 'instruction')}, bytes {finding.data.hex(' ')}"
+    lines += pen.wrap(what, "    ", "      ")
+    if finding.source:
+        flags = f", compiled with {finding.source.flags}" if finding.source.flags else ""
+        lines += pen.wrap(f"source: {finding.source.file}:{finding.source.line}{flags}", "    ", "      ")
+    if finding.path:
+        way = " -> ".join(pen.fit(name, pen.width - 16) for name in finding.path)
+        lines += pen.wrap(f"way: {way}", "    ", "      ")
+    for label, text in (
+        ("guard", finding.guard),
+        ("why", finding.ground),
+        ("waived", finding.waived_by),
+        ("fix", finding.hint if not finding.waived_by else ""),
+    ):
+        if text:
+            lines += pen.wrap(f"{label}: {text}", "    ", "      ")
+    return lines
