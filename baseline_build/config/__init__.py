@@ -15,6 +15,7 @@ from .model import (
     Settings,
     Waiver,
 )
+from .reader import fields_with_values, read, resolve
 
 __all__ = [
     "Data",
@@ -28,4 +29,7 @@ __all__ = [
     "Selector",
     "Settings",
     "Waiver",
+    "fields_with_values",
+    "read",
+    "resolve",
 ]

@@ -24,7 +24,6 @@ def option(
     default: Any = dataclasses.MISSING,
     key: Optional[str] = None,
     choices: Optional[Tuple[str, ...]] = None,
-    table_only: bool = False,
 ) -> Any:
     """A dataclass field with the facts that reader, schema and documentation need.
 
@@ -32,15 +31,14 @@ def option(
     :param default: the default; a field without one is required.
     :param key: the TOML key where it is not derived from the field's name.
     :param choices: the only values allowed for a text.
-    :param table_only: true where only pyproject.toml may say it, never ``-C`` or the environment.
     """
-    metadata = {"doc": doc, "key": key, "choices": choices, "table_only": table_only}
+    metadata = {"doc": doc, "key": key, "choices": choices}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def key_of(field: "dataclasses.Field[Any]") -> str:
+def key_of(field: dataclasses.Field[Any]) -> str:
     """The TOML key of a model's field."""
     return field.metadata.get("key") or field.name.rstrip("_").replace("_", "-")
 
@@ -62,10 +60,13 @@ class Levels:
     aarch64: str = option("Level of ARM64: armv8-a, armv8.1-a, … armv9-a.", default="armv8-a")
 
     def of(self, machine: str) -> Optional[str]:
-        """The level for *machine* as :func:`platform.machine` or an ELF report names it; ``None`` where none is kept."""
+        """The level for *machine*, named as in a wheel's tag or an ELF report; ``None`` where none is kept."""
         names = {"x86_64": self.x86_64, "amd64": self.x86_64, "aarch64": self.aarch64, "arm64": self.aarch64}
         names.update(dict.fromkeys(("i386", "i486", "i586", "i686", "x86"), self.i686))
         return names.get(machine.lower().replace("-", "_"))
+
+
+DEFAULT_LEVELS = Levels()
 
 
 @dataclass(frozen=True)
@@ -139,18 +140,18 @@ class Platform:
 class Settings:
     """All settings of ``[tool.baseline-build]``."""
 
-    level: Levels = option(
-        "The level every file of the wheel must keep to. A table by machine, or one level that names its machine itself.",
-        default=Levels(),
+    level: Levels = option(  # noqa: RUF009 - a field like the others, though its type is ours
+        "The level every file must keep to: a table by machine, or one level that names its machine itself.",
+        default=DEFAULT_LEVELS,
     )
     strict: bool = option(
-        "The package declares no run-time dispatch: the assembler refuses every instruction above the level at file:line, "
-        "and code that is merely guarded fails the scan too.",
+        "The package declares no run-time dispatch: the assembler refuses every instruction above the level at "
+        "file:line, and code that is merely guarded fails the scan too.",
         default=False,
     )
     enforce: str = option(
-        "What happens to a foreign ISA flag: filter removes it, refuse stops the build and names its origin, report only "
-        "writes it into the compile report.",
+        "What happens to a foreign ISA flag: filter removes it, refuse stops the build and names its origin, report "
+        "only writes it into the compile report.",
         default=Enforce.FILTER.value,
         choices=tuple(mode.value for mode in Enforce),
     )
@@ -158,19 +159,18 @@ class Settings:
         'Hand the wheel to auditwheel: false, "auto" for the best platform tag, or a platform tag.', default=False
     )
     fix_marker: bool = option(
-        "Clear a declared ISA level above the promise in the ELF notes once the machine code has been proven to keep it.",
+        "Clear a declared ISA level above the promise in the ELF notes once the machine code is proven to keep it.",
         default=True,
     )
-    backend: str = option("The PEP 517 backend that is wrapped.", default="setuptools.build_meta", table_only=True)
+    backend: str = option("The PEP 517 backend that is wrapped.", default="setuptools.build_meta")
     cffi_modules: Tuple[str, ...] = option('CFFI modules to build, each "path/to/build.py:variable".', default=())
-    executables: Tuple[Executable, ...] = option("Programs to compile into the package.", default=(), table_only=True)
-    data: Tuple[Data, ...] = option("Files to copy into the package.", default=(), table_only=True)
+    executables: Tuple[Executable, ...] = option("Programs to compile into the package.", default=())
+    data: Tuple[Data, ...] = option("Files to copy into the package.", default=())
     kernels: Tuple[Kernel, ...] = option(
         "Source files that may be compiled above the level; the scan demands that their functions are guarded.",
         default=(),
-        table_only=True,
     )
-    waivers: Tuple[Waiver, ...] = option("Findings that are accepted for a stated reason.", default=(), table_only=True)
+    waivers: Tuple[Waiver, ...] = option("Findings that are accepted for a stated reason.", default=())
     compile_report: bool = option("Write the compile report as JSON beside the wheel.", default=False)
     sbom: bool = option("Put a CycloneDX list of the vendored components into the wheel (PEP 770).", default=True)
     target: str = option(
@@ -218,4 +218,4 @@ class Resolved:
     settings: Settings
     origins: Tuple[Origin, ...]
     platform: Platform
-    passed_on: Tuple[Tuple[str, Union[str, Tuple[str, ...]]], ...] = ()
+    passed_on: Tuple[Tuple[str, Union[str, bool, Tuple[str, ...]]], ...] = ()
