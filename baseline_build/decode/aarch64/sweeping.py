@@ -1,0 +1,227 @@
+"""The portable engine: one pass over ARM64 code, and one instruction.
+
+Most words of real code are plain: baseline, no branch, no address. Whether that can be said from the upper half of a
+word alone is remembered for each of the 65,536 upper halves as they turn up, so the interpreter looks closely only at
+the words that matter.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from functools import lru_cache
+from itertools import compress
+from typing import Dict, Iterator, List, Sequence, Tuple, Union
+
+from ...isa.model import Requirement
+from ..model import Flow, Instruction, Sweep
+from .table import UNALLOCATED, Operand, Row, candidates, requirements, row_of
+
+Bytes = Union[bytes, bytearray, memoryview]
+
+_CHUNK = 1 << 16  # words a round: bounds the memory of the intermediate lists
+_MEMORY = 1 << 18  # distinct words whose row is remembered
+_PLAIN, _UNIFORM, _MIXED, _UNSEEN = 0, 1, 2, 3
+_ADDRESS = 0xFFFFFFFFFFFFFFFF
+_PAIR_WINDOW = 4  # instructions after an adrp in which its low half is looked for
+
+_kinds = bytearray([_UNSEEN]) * 65536
+_uniform: Dict[int, Row] = {}
+
+
+@lru_cache(maxsize=_MEMORY)
+def _remembered(word: int) -> Row:
+    return row_of(word)
+
+
+def _learn(half: int) -> None:
+    """Find out what the upper half *half* says alone."""
+    word = half << 16
+    rows = [row for row in candidates(word) if not (word ^ row.value) & row.mask & 0xFFFF0000]
+    if not rows:
+        _uniform[half] = UNALLOCATED
+        _kinds[half] = _UNIFORM
+    elif not rows[0].mask & 0xFFFF:
+        _uniform[half] = rows[0]
+        _kinds[half] = _PLAIN if rows[0].plain else _UNIFORM
+    else:
+        last = next((n for n, row in enumerate(rows) if not row.mask & 0xFFFF), None)
+        settled = last is not None and all(row.plain for row in rows[: last + 1])
+        _kinds[half] = _PLAIN if settled else _MIXED
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def named_address(operand: Operand, word: int, address: int) -> int:
+    """The address that *word* at *address* names with an operand of that kind (the page's start for ``adrp``)."""
+    if operand is Operand.IMM26:
+        offset = _signed(word & 0x3FFFFFF, 26) * 4
+    elif operand in {Operand.IMM19, Operand.LITERAL}:
+        offset = _signed(word >> 5 & 0x7FFFF, 19) * 4
+    elif operand is Operand.IMM14:
+        offset = _signed(word >> 5 & 0x3FFF, 14) * 4
+    elif operand is Operand.IMM9:
+        offset = _signed(word >> 5 & 0x1FF, 9) * 4
+    else:
+        offset = _signed((word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3, 21)
+        if operand is Operand.ADRP:
+            return ((address & ~0xFFF) + (offset << 12)) & _ADDRESS
+    return (address + offset) & _ADDRESS
+
+
+def low_half(word: int, register: int) -> int:
+    """The low twelve bits that *word* adds to the page in *register*, or -1 where it does not use that register so.
+
+    ``add x?, xN, #imm`` and loads and stores with an unsigned offset (Arm ARM, C4.1).
+    """
+    if word >> 5 & 31 != register:
+        return -1
+    if word & 0xFFC00000 == 0x91000000:
+        return word >> 10 & 0xFFF
+    if word & 0x3B000000 == 0x39000000:
+        scale = word >> 30
+        if word & 0x04800000 == 0x04800000:  # a 128-bit register: opc<1> with size 00
+            scale = 4
+        return (word >> 10 & 0xFFF) << scale
+    return -1
+
+
+class _Pass:
+    """The growing answer of one sweep."""
+
+    def __init__(self) -> None:
+        self.instructions = 0
+        self.marks: Tuple[array[int], array[int], array[int]] = (array("Q"), array("B"), array("H"))
+        self.branches: Tuple[array[int], array[int], array[int], array[int]] = (
+            array("Q"), array("B"), array("B"), array("Q"))  # fmt: skip
+        self.references: List[Tuple[int, int]] = []
+        self.undecoded: List[Tuple[int, int]] = []
+
+    def skip(self, address: int, length: int) -> None:
+        """Note *length* bytes that are no instruction."""
+        if self.undecoded and sum(self.undecoded[-1]) == address:
+            start, before = self.undecoded[-1]
+            self.undecoded[-1] = (start, before + length)
+        else:
+            self.undecoded.append((address, length))
+
+    def words(self, words: Sequence[int], halves: List[int], address: int) -> None:
+        """Look at a round of words (*halves*: their upper halves), the first at *address*."""
+        kinds = bytes(map(_kinds.__getitem__, halves))
+        if _UNSEEN in kinds:
+            for half in set(halves):
+                if _kinds[half] == _UNSEEN:
+                    _learn(half)
+            kinds = bytes(map(_kinds.__getitem__, halves))
+        self.instructions += len(words)
+        for index in compress(range(len(words)), kinds):
+            word = words[index]
+            row = _uniform[halves[index]] if kinds[index] == _UNIFORM else _remembered(word)
+            if row.plain:
+                continue
+            self.one(row, word, address + 4 * index)
+            if row.operand is Operand.ADRP:
+                self.pair(words, index, address)
+
+    def one(self, row: Row, word: int, address: int) -> None:
+        """Note what *word* of *row* at *address* says."""
+        if not row.valid:
+            self.instructions -= 1
+            self.skip(address, 4)
+            return
+        if row.requirement:
+            self.marks[0].append(address)
+            self.marks[1].append(4)
+            self.marks[2].append(row.requirement)
+        named = named_address(row.operand, word, address) if row.operand else 0
+        if row.flow:
+            self.branches[0].append(address)
+            self.branches[1].append(4)
+            self.branches[2].append(row.flow)
+            self.branches[3].append(named)
+        elif row.operand:
+            self.references.append((address, named))
+
+    def pair(self, words: Sequence[int], index: int, address: int) -> None:
+        """Note where the page of the ``adrp`` at *index* is made a full address within the next few instructions."""
+        register = words[index] & 31
+        page = named_address(Operand.ADRP, words[index], address + 4 * index)
+        for later in range(index + 1, min(index + 1 + _PAIR_WINDOW, len(words))):
+            low = low_half(words[later], register)
+            if low >= 0:
+                self.references.append((address + 4 * later, (page + low) & _ADDRESS))
+            if words[later] & 31 == register:
+                return
+
+    def result(self) -> Sweep:
+        """The answer."""
+        self.references.sort()
+        addresses, targets = zip(*self.references) if self.references else ((), ())
+        return Sweep(self.instructions, *self.marks, *self.branches, array("Q", addresses), array("Q", targets),
+                     tuple(self.undecoded))  # fmt: skip
+
+
+def _code_ranges(start: int, end: int, data: Sequence[Tuple[int, int]]) -> Iterator[Tuple[int, int]]:
+    """What of [start, end) is not covered by the sorted ranges *data*."""
+    for low, high in data:
+        if high > start and low < end:
+            if low > start:
+                yield start, low
+            start = max(start, high)
+    if start < end:
+        yield start, end
+
+
+def _host_words(code: memoryview) -> Tuple[Sequence[int], List[int]]:
+    """The little-endian words of *code*, and their upper halves."""
+    if sys.byteorder == "little":
+        return code.cast("I"), code.cast("H")[1::2].tolist()
+    words = array("I", code.tobytes())
+    words.byteswap()
+    return words, [word >> 16 for word in words]
+
+
+def sweep(code: Bytes, address: int, entries: Sequence[int] = (), data: Sequence[Tuple[int, int]] = ()) -> Sweep:
+    """One linear pass over *code*, which stands at *address*.
+
+    :param entries: known instruction starts; without use here, as every ARM64 instruction is an aligned word.
+    :param data: sorted (start, end) addresses of data between the code (mapping symbols ``$d``), passed over.
+    """
+    del entries
+    view = memoryview(code).cast("B") if not isinstance(code, memoryview) else code
+    found = _Pass()
+    for start, end in _code_ranges(address, address + len(view), data):
+        first, last = -(-start // 4) * 4, end // 4 * 4
+        if first >= last:
+            found.skip(start, end - start)
+            continue
+        if first > start:
+            found.skip(start, first - start)
+        for place in range(first, last, 4 * _CHUNK):
+            part = view[place - address : min(place + 4 * _CHUNK, last) - address]
+            words, halves = _host_words(part)
+            found.words(words, halves, place)
+        if end > last:
+            found.skip(last, end - last)
+    return found.result()
+
+
+def instruction(code: Bytes, address: int, offset: int = 0) -> Instruction:
+    """The instruction at ``code[offset:]``, *address* being that of ``code[0]``; invalid where fewer than four bytes remain."""
+    place = address + offset
+    if not 0 <= offset <= len(code) - 4 or place % 4:
+        return Instruction(place, 4, "-", frozenset(), Flow.NEXT, None, None, False)
+    word = int.from_bytes(code[offset : offset + 4], "little")
+    row = row_of(word)
+    named = named_address(row.operand, word, place) if row.operand else None
+    return Instruction(
+        place, 4, row.mnemonic, row.features, row.flow,
+        named if row.flow else None, None if row.flow else named, row.valid,
+    )  # fmt: skip
+
+
+def requirement(number: int) -> Requirement:
+    """The features behind *number* of ``Sweep.mark_requirements``."""
+    return requirements()[number]

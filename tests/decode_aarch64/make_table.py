@@ -1,0 +1,268 @@
+"""Makes ``baseline_build/decode/aarch64/encodings.txt``, the table of ARM64 encodings.
+
+A development tool, never run by a build. It joins three sources of fact:
+
+1. the bit patterns of LLVM's AArch64 description, as ``llvm-tblgen -dump-json`` prints them (the description is in
+   Debian's source package ``llvm-toolchain-19``)::
+
+       apt-get source --download-only llvm-toolchain-19
+       tar xf llvm-toolchain-19_*.orig.tar.xz --wildcards '*/llvm/lib/Target/AArch64/*' '*/llvm/include/*'
+       cd llvm-toolchain-19_*/llvm
+       llvm-tblgen -dump-json -I include -I lib/Target/AArch64 lib/Target/AArch64/AArch64.td -o aarch64.json
+       python -m tests.decode_aarch64.make_table aarch64.json
+
+2. LLVM's disassembler as an oracle for the holes: sub-patterns of a pattern that are unallocated (``holes`` below);
+3. ``additions.txt`` beside this file: what needs a person (system registers with a feature of their own, newer
+   extensions), each row with its source in the Arm Architecture Reference Manual (DDI 0487).
+
+Rows that differ in one bit only are merged; what a word means is decided by the first row that matches.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Dict, FrozenSet, Iterable, Iterator, List, Set, Tuple
+
+from . import llvm
+
+HERE = Path(__file__).parent
+TARGET = HERE.parent.parent / "baseline_build" / "decode" / "aarch64" / "encodings.txt"
+ADDITIONS = HERE / "additions.txt"
+FULL = 0xFFFFFFFF
+
+# LLVM's predicates in the compilers' feature names. Where an instruction may run with either SVE or streaming SME, the
+# SVE name stands: outside streaming mode, where code starts, that is what it needs.
+FEATURES: Dict[str, str] = {
+    "HasAES": "aes", "HasAltNZCV": "flagm2", "HasB16B16": "sve-b16b16", "HasBF16": "bf16", "HasBRBE": "brbe",
+    "HasCPA": "cpa", "HasCRC": "crc", "HasCSSC": "cssc", "HasComplxNum": "fcma", "HasD128": "d128",
+    "HasDotProd": "dotprod", "HasEL3": "", "HasFAMINMAX": "faminmax", "HasFP16FML": "fp16fml", "HasFP8": "fp8",
+    "HasFP8DOT2": "fp8dot2", "HasFP8DOT4": "fp8dot4", "HasFP8FMA": "fp8fma", "HasFPARMv8": "fp", "HasFRInt3264": "frintts",
+    "HasFlagM": "flagm", "HasFullFP16": "fp16", "HasGCS": "gcs", "HasHBC": "hbc", "HasITE": "ite", "HasJS": "jscvt",
+    "HasLOR": "lor", "HasLS64": "ls64", "HasLSE": "lse", "HasLSE128": "lse128", "HasLUT": "lut", "HasMOPS": "mops",
+    "HasMTE": "memtag", "HasMatMulFP32": "f32mm", "HasMatMulFP64": "f64mm", "HasMatMulInt8": "i8mm", "HasNEON": "simd",
+    "HasNEONandIsStreamingSafe": "simd", "HasPAuth": "pauth", "HasPAuthLR": "pauth-lr", "HasRCPC": "rcpc",
+    "HasRCPC3": "rcpc3", "HasRCPC_IMMO": "rcpc2", "HasRDM": "rdm", "HasSB": "sb", "HasSHA2": "sha2", "HasSHA3": "sha3",
+    "HasSM4": "sm4", "HasSME": "sme", "HasSME2": "sme2", "HasSME2andIsNonStreamingSafe": "sme2", "HasSME2p1": "sme2p1",
+    "HasSMEF16F16orSMEF8F16": "sme-f16f16", "HasSMEF64F64": "sme-f64f64", "HasSMEF8F16": "sme-f8f16",
+    "HasSMEF8F32": "sme-f8f32", "HasSMEI16I64": "sme-i16i64", "HasSME_LUTv2": "sme-lutv2",
+    "HasSMEandIsNonStreamingSafe": "sme", "HasSSVE_FP8DOT2": "sve2+fp8dot2", "HasSSVE_FP8DOT4": "sve2+fp8dot4",
+    "HasSSVE_FP8FMA": "sve2+fp8fma", "HasSVE": "sve", "HasSVE2": "sve2", "HasSVE2AES": "sve2-aes",
+    "HasSVE2BitPerm": "sve2-bitperm", "HasSVE2SHA3": "sve2-sha3", "HasSVE2SM4": "sve2-sm4", "HasSVE2orSME": "sve2",
+    "HasSVE2orSME2": "sve2", "HasSVE2p1": "sve2p1", "HasSVE2p1_or_HasSME": "sve2p1", "HasSVE2p1_or_HasSME2": "sve2p1",
+    "HasSVE2p1_or_HasSME2p1": "sve2p1", "HasSVEorSME": "sve", "HasTHE": "the", "HasTME": "tme",
+    "HasTRACEV8_4": "", "HasWFxT": "wfxt", "HasXS": "xs",
+}  # fmt: skip
+
+# Fewer distinct 5-bit register fields make these "constrained unpredictable", which LLVM's C interface reports like
+# unallocated ones; the samples that look for holes keep the fields apart.
+UNPREDICTABLE = {
+    "DecodePairLdStInstruction",
+    "DecodeSignedLdStInstruction",
+    "DecodeExclusiveLdStInstruction",
+    "DecodeCPYMemOpInstruction",
+    "DecodeSETMemOpInstruction",
+    "DecodeAuthLoadInstruction",
+}
+
+FLOWS = {
+    "b": "jump", "b.cond": "branch", "bc.cond": "branch", "cbz": "branch", "cbnz": "branch", "tbz": "branch",
+    "tbnz": "branch", "bl": "call", "br": "jump-indirect", "braa": "jump-indirect", "braaz": "jump-indirect",
+    "brab": "jump-indirect", "brabz": "jump-indirect", "blr": "call-indirect", "blraa": "call-indirect",
+    "blraaz": "call-indirect", "blrab": "call-indirect", "blrabz": "call-indirect", "ret": "return", "retaa": "return",
+    "retab": "return", "eret": "return", "eretaa": "return", "eretab": "return", "drps": "return",
+    "retaasppc": "return", "retabsppc": "return", "retaasppcr": "return", "retabsppcr": "return", "brk": "stop",
+    "hlt": "stop", "udf": "stop", "cb.cond": "branch", "cbb.cond": "branch", "cbh.cond": "branch",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pattern: a word *w* matches when ``w & mask == value``."""
+
+    mask: int
+    value: int
+    mnemonic: str
+    features: FrozenSet[str]
+    apart: Tuple[int, ...] = ()  # lowest bits of the 5-bit register fields that a sample keeps apart
+
+    @property
+    def meaning(self) -> Tuple[str, FrozenSet[str]]:
+        """What a match says."""
+        return self.mnemonic, self.features
+
+    def overlaps(self, other: Row) -> bool:
+        """Whether some word matches both."""
+        return not (self.value ^ other.value) & self.mask & other.mask
+
+
+def mnemonic_of(assembler: str) -> str:
+    """The name at the front of an assembler template (``add\\t$Rd…``, ``fadd{\\t…|.4s\\t…}``)."""
+    name = re.split(r"[\t {|]", assembler.strip(), maxsplit=1)[0]
+    return re.sub(r"\$\w+$", "cond", name)
+
+
+def records(path: Path) -> Iterator[Row]:
+    """The instruction patterns of the JSON that ``llvm-tblgen`` wrote to *path*."""
+    description = json.loads(path.read_text(encoding="utf-8"))
+    for name in description["!instanceof"]["Instruction"]:
+        record = description[name]
+        if record["isPseudo"] or record["isCodeGenOnly"] or record["Namespace"] != "AArch64" or "Inst" not in record:
+            continue
+        mask = value = 0
+        for bit, content in enumerate(record["Inst"]):
+            if content in (0, 1):
+                mask |= 1 << bit
+                value |= content << bit
+        features = {part for p in record["Predicates"] for part in FEATURES[p["def"]].split("+") if part}
+        if value & mask & 0xFFFFF01F == 0xD503201F and mask & 0xFFFFF01F == 0xFFFFF01F:
+            features = set()  # the hint space: a NOP to CPUs that do not know the hint
+        fields = tuple(low for low in (0, 5, 10, 16) if not mask >> low & 31)
+        apart = fields if record["DecoderMethod"] in UNPREDICTABLE else ()
+        yield Row(mask, value, mnemonic_of(record["AsmString"]), frozenset(features), apart)
+
+
+def fill(row: Row, chance: random.Random) -> int:
+    """A random word that matches *row*, with its free register fields apart where the row asks for it."""
+    while True:
+        word = (chance.getrandbits(32) & ~row.mask) | row.value
+        if len({word >> low & 31 for low in row.apart}) == len(row.apart):
+            return word
+
+
+def holes(row: Row, oracle: llvm.Disassembler, chance: random.Random) -> List[Row]:
+    """Sub-patterns of *row* none of whose words LLVM decodes, found by widening each failing sample bit by bit."""
+    found: List[Row] = []
+    for _ in range(3000):
+        word = fill(row, chance)
+        if oracle.decodes(word) or any(word & hole.mask == hole.value for hole in found):
+            continue
+        hole = Row(FULL, word, "-", frozenset(), row.apart)
+        order = [bit for bit in range(32) if not row.mask >> bit & 1]
+        chance.shuffle(order)
+        for bit in order:
+            mask = hole.mask & ~(1 << bit)
+            wider = replace(hole, mask=mask, value=hole.value & mask)
+            if not any(oracle.decodes(fill(wider, chance)) for _ in range(150)):
+                hole = wider
+        found.append(hole)
+    return found
+
+
+def merged(rows: Iterable[Row]) -> List[Row]:
+    """*rows* with those of one meaning joined wherever they differ in a single bit."""
+    groups: Dict[Tuple[str, FrozenSet[str]], Set[Tuple[int, int]]] = defaultdict(set)
+    for row in rows:
+        groups[row.meaning].add((row.mask, row.value))
+    result = []
+    for (mnemonic, features), cubes in groups.items():
+        changed = True
+        while changed:
+            changed = False
+            for mask, value in sorted(cubes):
+                if (mask, value) not in cubes:
+                    continue
+                for bit in range(32):
+                    twin = (mask, value ^ (1 << bit))
+                    if mask >> bit & 1 and twin in cubes:
+                        cubes -= {(mask, value), twin}
+                        cubes.add((mask & ~(1 << bit), value & ~(1 << bit)))
+                        changed = True
+                        break
+        result += [Row(mask, value, mnemonic, features) for mask, value in cubes]
+    return result
+
+
+def ordered(rows: Iterable[Row]) -> List[Row]:
+    """Holes first, then from the most to the least specific, then by value."""
+    return sorted(rows, key=lambda r: (r.mnemonic != "-", -bin(r.mask).count("1"), r.value, r.mask, r.mnemonic))
+
+
+def first(rows: List[Row], word: int) -> Row:
+    """The row that decides *word*. Raises ``StopIteration`` when none does."""
+    return next(row for row in rows if word & row.mask == row.value)
+
+
+def kept_apart(original: List[Row], joined: List[Row], chance: random.Random) -> List[Row]:
+    """*joined* with the original rows put back wherever merging changed which row comes first."""
+    buckets: Dict[int, List[Row]] = defaultdict(list)
+    rows = list(joined)
+    while True:
+        buckets.clear()
+        for row in ordered(rows):
+            for key in range(2048):
+                if not (key << 21 ^ row.value) & row.mask & 0xFFE00000:
+                    buckets[key].append(row)
+        wrong: Set[Row] = set()
+        for row in original:
+            for _ in range(12):
+                word = (chance.getrandbits(32) & ~row.mask) | row.value
+                now = first(buckets[word >> 21], word)
+                best = max(
+                    (r for r in BY_KEY[word >> 21] if word & r.mask == r.value), key=lambda r: bin(r.mask).count("1")
+                )
+                if now.meaning != best.meaning:
+                    wrong.add(now)
+        if not wrong:
+            return ordered(rows)
+        for row in wrong:
+            members = [r for r in original if r.meaning == row.meaning and r.mask & row.mask == row.mask
+                       and r.value & row.mask == row.value]  # fmt: skip
+            if members == [row]:
+                raise SystemExit(f"two patterns contradict each other: {row}")
+            rows.remove(row)
+            rows += members
+
+
+BY_KEY: Dict[int, List[Row]] = defaultdict(list)
+
+
+def additions() -> List[Row]:
+    """The hand-written rows: mask, value, mnemonic, features."""
+    rows = []
+    for line in ADDITIONS.read_text(encoding="utf-8").splitlines():
+        text = line.split("#", 1)[0].strip()
+        if text:
+            mask, value, mnemonic, features = (cell.strip() for cell in text.split("|"))
+            rows.append(Row(int(mask, 16), int(value, 16), mnemonic, frozenset(features.split())))
+    return rows
+
+
+HEADER = """\
+# ARM64 encodings: mask | value | mnemonic | features | flow
+# A word w belongs to the first row with w & mask == value. Mnemonic "-": unallocated. No features: every ARM64 CPU.
+# Flow is empty where control goes to the next instruction. Made by tests/decode_aarch64/make_table.py: do not edit.
+"""
+
+
+def main(arguments: List[str]) -> None:
+    """Write the table from the JSON file named on the command line."""
+    lib = llvm.library()
+    if lib is None or len(arguments) != 1:
+        raise SystemExit("usage: python -m tests.decode_aarch64.make_table aarch64.json   (needs libLLVM 19)")
+    chance = random.Random(19)
+    oracle = llvm.Disassembler(lib)
+    hand = additions()
+    original = sorted(set(records(Path(arguments[0]))), key=lambda r: (r.mask, r.value, r.mnemonic)) + hand
+    for row in original:
+        for key in range(2048):
+            if not (key << 21 ^ row.value) & row.mask & 0xFFE00000:
+                BY_KEY[key].append(row)
+    gaps = merged(hole for row in original if row not in hand for hole in holes(row, oracle, chance))
+    rows = ordered(gaps) + kept_apart(original, merged(original), chance)
+    lines = [
+        f"{row.mask:08x} | {row.value:08x} | {row.mnemonic} | {' '.join(sorted(row.features))} | "
+        f"{FLOWS.get(row.mnemonic, '')}".rstrip()
+        for row in rows
+    ]
+    TARGET.write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
+    sys.stdout.write(f"{len(original)} patterns, {len(gaps)} holes, {len(rows)} rows\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
