@@ -1,0 +1,1 @@
+"""Findings, guard analysis, verdicts, waivers; file, wheel, folder, installed distribution."""
