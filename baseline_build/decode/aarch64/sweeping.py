@@ -9,45 +9,56 @@ from __future__ import annotations
 
 import sys
 from array import array
-from functools import lru_cache
-from itertools import compress
-from typing import Dict, Iterator, List, Sequence, Tuple, Union
+from itertools import chain, compress
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union, cast
 
 from ...isa.model import Requirement
 from ..model import Flow, Instruction, Sweep
-from .table import UNALLOCATED, Operand, Row, candidates, requirements, row_of
+from .table import Operand, Row, candidates, requirements, row_of
 
 Bytes = Union[bytes, bytearray, memoryview]
 
 _CHUNK = 1 << 16  # words a round: bounds the memory of the intermediate lists
 _MEMORY = 1 << 18  # distinct words whose row is remembered
-_PLAIN, _UNIFORM, _MIXED, _UNSEEN = 0, 1, 2, 3
+# What the upper half of a word says: nothing of note; look at the whole word; not known yet; a direct branch with an
+# offset of 26 or 19 bits.
+_PLAIN, _LOOK, _UNSEEN, _FAR, _NEAR = range(5)
+_CLOSE = bytes(kind == _LOOK for kind in range(256))
+_DIRECT = bytes(kind in {_FAR, _NEAR} for kind in range(256))
 _ADDRESS = 0xFFFFFFFFFFFFFFFF
 _PAIR_WINDOW = 4  # instructions after an adrp in which its low half is looked for
+_DIRECT_KINDS = {Operand.IMM26: _FAR, Operand.IMM19: _NEAR}
 
 _kinds = bytearray([_UNSEEN]) * 65536
 _uniform: Dict[int, Row] = {}
 
 
-@lru_cache(maxsize=_MEMORY)
-def _remembered(word: int) -> Row:
-    return row_of(word)
+class _Notable(Dict[int, Optional[Row]]):
+    """Words seen so far -> their row, or ``None`` where a sweep has nothing to say about them."""
+
+    def __missing__(self, word: int) -> Optional[Row]:
+        row = row_of(word)
+        noted = None if row.plain else row
+        if len(self) < _MEMORY:
+            self[word] = noted
+        return noted
+
+
+_notable = _Notable()
 
 
 def _learn(half: int) -> None:
     """Find out what the upper half *half* says alone."""
     word = half << 16
     rows = [row for row in candidates(word) if not (word ^ row.value) & row.mask & 0xFFFF0000]
-    if not rows:
-        _uniform[half] = UNALLOCATED
-        _kinds[half] = _UNIFORM
-    elif not rows[0].mask & 0xFFFF:
+    last = next((number for number, row in enumerate(rows) if not row.mask & 0xFFFF), None)
+    if last is not None and all(row.plain for row in rows[: last + 1]):
+        _kinds[half] = _PLAIN
+    elif last == 0 and not rows[0].requirement and rows[0].flow:
         _uniform[half] = rows[0]
-        _kinds[half] = _PLAIN if rows[0].plain else _UNIFORM
+        _kinds[half] = _DIRECT_KINDS.get(rows[0].operand, _LOOK)
     else:
-        last = next((n for n, row in enumerate(rows) if not row.mask & 0xFFFF), None)
-        settled = last is not None and all(row.plain for row in rows[: last + 1])
-        _kinds[half] = _PLAIN if settled else _MIXED
+        _kinds[half] = _LOOK
 
 
 def _signed(value: int, bits: int) -> int:
@@ -116,14 +127,27 @@ class _Pass:
                     _learn(half)
             kinds = bytes(map(_kinds.__getitem__, halves))
         self.instructions += len(words)
-        for index in compress(range(len(words)), kinds):
-            word = words[index]
-            row = _uniform[halves[index]] if kinds[index] == _UNIFORM else _remembered(word)
-            if row.plain:
+        close = list(compress(range(len(words)), kinds.translate(_CLOSE)))
+        rows = list(map(_notable.__getitem__, map(words.__getitem__, close)))
+        rest = compress(rows, rows)
+        at, lengths, flows, targets = (column.append for column in self.branches)
+        # Everything of note in order; sorting two ascending runs is one merge.
+        for index in sorted(chain(compress(range(len(words)), kinds.translate(_DIRECT)), compress(close, rows))):
+            kind, word, place = kinds[index], words[index], address + 4 * index
+            if kind == _FAR:  # direct branches are near a quarter of all words: no call for each
+                offset = ((word & 0x3FFFFFF) << 2) - ((word & 0x2000000) << 3)
+            elif kind == _NEAR:
+                offset = (word >> 3 & 0x1FFFFC) - ((word & 0x800000) >> 2)
+            else:
+                row = cast(Row, next(rest))
+                self.one(row, word, place)
+                if row.operand is Operand.ADRP:
+                    self.pair(words, index, address)
                 continue
-            self.one(row, word, address + 4 * index)
-            if row.operand is Operand.ADRP:
-                self.pair(words, index, address)
+            at(place)
+            lengths(4)
+            flows(_uniform[halves[index]].flow)
+            targets(place + offset & _ADDRESS)
 
     def one(self, row: Row, word: int, address: int) -> None:
         """Note what *word* of *row* at *address* says."""

@@ -57,6 +57,8 @@ class Row:
     """One row of the table.
 
     :param requirement: number of :attr:`features` in :func:`requirements`; 0 where every ARM64 CPU has them.
+    :param valid: false for the rows that stand for unallocated encodings.
+    :param plain: a sweep has nothing to say about the row's words.
     """
 
     mask: int
@@ -66,25 +68,24 @@ class Row:
     flow: Flow
     operand: Operand
     requirement: int
-
-    @property
-    def valid(self) -> bool:
-        """False for the rows that stand for unallocated encodings."""
-        return self.mnemonic != "-"
-
-    @property
-    def plain(self) -> bool:
-        """Whether a sweep has nothing to say about the row's words."""
-        return self.valid and not self.requirement and self.flow is Flow.NEXT and self.operand is Operand.NONE
+    valid: bool
+    plain: bool
 
 
-UNALLOCATED = Row(0, 0, "-", frozenset(), Flow.NEXT, Operand.NONE, 0)
+def _row(mask: int, value: int, mnemonic: str, features: FrozenSet[str], flow: Flow, requirement: int) -> Row:
+    operand = _operand(mnemonic, mask, value)
+    valid = mnemonic != "-"
+    plain = valid and not requirement and flow is Flow.NEXT and operand is Operand.NONE
+    return Row(mask, value, mnemonic, features, flow, operand, requirement, valid, plain)
 
 
 def _operand(mnemonic: str, mask: int, value: int) -> Operand:
     if mask & _LITERAL_MASK == _LITERAL_MASK and value & _LITERAL_MASK == _LITERAL_VALUE:
         return Operand.LITERAL
     return Operand(_TARGETS.get(mnemonic, 0))
+
+
+UNALLOCATED = _row(0, 0, "-", frozenset(), Flow.NEXT, 0)
 
 
 @lru_cache(maxsize=1)
@@ -102,9 +103,7 @@ def rows() -> Tuple[Row, ...]:
         mask, value, features = int(cells[0], 16), int(cells[1], 16), frozenset(cells[3].split())
         above = not features <= baseline
         requirement = numbers.setdefault(features, len(numbers) + 1) if above else 0
-        found.append(
-            Row(mask, value, cells[2], features, _FLOWS[cells[4]], _operand(cells[2], mask, value), requirement)
-        )
+        found.append(_row(mask, value, cells[2], features, _FLOWS[cells[4]], requirement))
     return tuple(found)
 
 
