@@ -1,0 +1,96 @@
+"""Does a file ever ask what the CPU can do: instructions that ask, and imported functions and data that answer.
+
+The answer must err towards "yes": *no detection* is a ground for ``violation``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from typing import Iterator, List, Optional, Tuple
+
+from ...isa import Machine
+from ..code import Code
+
+# CPUID 0F A2, XGETBV 0F 01 D0 (Intel SDM vol. 2).
+_X86_QUESTIONS = (b"\x0f\xa2", b"\x0f\x01\xd0")
+
+# What libraries offer for asking: the kernel's words through the C library, and the compilers' run-time support.
+_ANSWERS = {
+    Machine.X86_64: frozenset(
+        ["__cpu_model", "__cpu_indicator_init", "__cpu_features2", "__get_cpu_features", "__x86_get_cpu_features",
+         "__x86_get_cpuid_feature_leaf", "_dl_x86_get_cpu_features", "_dl_x86_cpu_features"]
+    ),
+    Machine.AARCH64: frozenset(
+        ["getauxval", "__getauxval", "elf_aux_info", "__aarch64_cpu_features", "__init_cpu_features_resolver",
+         "__init_cpu_features", "__aarch64_have_lse_atomics", "_dl_aarch64_cpu_features", "__arm_sme_state"]
+    ),
+}  # fmt: skip
+_ANSWERS[Machine.I386] = _ANSWERS[Machine.X86_64]
+
+
+def detects(code: Code) -> bool:
+    """Whether anything in the file asks what the CPU can do."""
+    answers = _ANSWERS.get(code.image.machine, frozenset())
+    if any(name in answers for name in code.image.imports.values()):
+        return True
+    return bool(question_places(code))
+
+
+@lru_cache(maxsize=8)
+def question_places(code: Code) -> Tuple[int, ...]:
+    """Addresses of the instructions that ask the CPU, ascending."""
+    if code.image.machine in (Machine.X86_64, Machine.I386):
+        return tuple(_x86_questions(code))
+    if code.image.machine is Machine.AARCH64:
+        return tuple(_arm_questions(code))
+    return ()
+
+
+def _x86_questions(code: Code) -> Iterator[int]:
+    for region, _ in code.sweeps:
+        data = bytes(region.data)
+        found: List[int] = []
+        for pattern in _X86_QUESTIONS:
+            at = data.find(pattern)
+            while at >= 0:
+                found.append(region.address + at)
+                at = data.find(pattern, at + 1)
+        for address in sorted(found):
+            if _is_start(code, address):
+                yield address
+
+
+def _is_start(code: Code, address: int) -> bool:
+    """Whether decoding from the nearest known instruction below arrives at *address*."""
+    place = known_start(code, address)
+    while place is not None and place < address:
+        instruction = code.instruction_at(place)
+        if instruction is None:
+            return False
+        place += instruction.length
+    return place == address
+
+
+def known_start(code: Code, address: int) -> Optional[int]:
+    """The nearest address at or below *address* at which an instruction is known to start."""
+    best: Optional[int] = None
+    for region, sweep in code.sweeps:
+        if not region.address <= address < region.end:
+            continue
+        best = region.address
+        for starts in (sweep.branch_addresses, sweep.reference_addresses, sweep.mark_addresses, code.image.entries):
+            index = bisect_right(starts, address) - 1
+            if index >= 0 and starts[index] > best:
+                best = starts[index]
+    return best
+
+
+def _arm_questions(code: Code) -> Iterator[int]:
+    # MRS of ID registers: op0=3, op1=0, CRn=0, CRm=4..7 (Arm ARM, C5.3); user space reads them by trapping emulation.
+    for region, _ in code.sweeps:
+        words = memoryview(bytes(region.data[: len(region.data) & ~3])).cast("I")
+        for index, word in enumerate(words):
+            if word & 0xFFFFF000 == 0xD5380000 and 4 <= word >> 8 & 15 <= 7:
+                yield region.address + 4 * index
+

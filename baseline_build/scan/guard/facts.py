@@ -1,0 +1,106 @@
+"""Features as bits of an integer, and what each bit a CPU shows of itself tells.
+
+A set of facts is one ``int``: bit *n* stands for the *n*-th feature that was ever named. ``EVERYTHING`` is the top:
+what holds where control never comes. Facts only ever mean "this CPU has the feature"; that a feature is *missing*
+proves nothing that a guard could use.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Tuple
+
+from ...errors import InternalError
+from ...isa import Isa
+
+EVERYTHING = -1
+
+_HERE = Path(__file__).parent
+_ROOT_LEAVES = {"xcr0": -1}
+
+
+def rows(name: str, columns: int) -> List[Tuple[str, ...]]:
+    """The rows of the table *name* beside this module: cells separated by ``|``, comments after ``#``."""
+    found = []
+    for number, line in enumerate((_HERE / name).read_text(encoding="utf-8").splitlines(), 1):
+        text = line.split("#", 1)[0].strip()
+        if not text:
+            continue
+        cells = tuple(cell.strip() for cell in text.split("|"))
+        if len(cells) != columns:
+            raise InternalError("BB901", f"expected {columns} columns, found {len(cells)}", where=f"{name}:{number}")
+        found.append(cells)
+    return found
+
+
+class Facts:
+    """Names of features of one family <-> bits; implications of the tables and of practice are closed over."""
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        self._bits: Dict[str, int] = {}
+        self._names: List[str] = []
+        self._closed: Dict[str, int] = {}
+        practice = _HERE / f"practice-{isa.family}.txt"
+        self._practice: Mapping[str, Tuple[str, ...]] = (
+            {name: tuple(brings.split()) for name, brings in rows(practice.name, 2)} if practice.exists() else {}
+        )
+
+    def bit(self, name: str) -> int:
+        """The one bit of *name*."""
+        known = self._bits.get(name)
+        if known is None:
+            known = self._bits[name] = 1 << len(self._names)
+            self._names.append(name)
+        return known
+
+    def needed(self, names: Iterable[str]) -> int:
+        """The bits of *names*, nothing else."""
+        bits = 0
+        for name in names:
+            bits |= self.bit(name)
+        return bits
+
+    def shown(self, name: str) -> int:
+        """All that holds of a CPU that has *name*."""
+        known = self._closed.get(name)
+        if known is not None:
+            return known
+        closed = {name}
+        waiting = [name]
+        while waiting:
+            current = waiting.pop()
+            feature = self.isa.features.get(current)
+            brings = (feature.implies if feature else frozenset()) | frozenset(self._practice.get(current, ()))
+            waiting.extend(brings - closed)
+            closed |= brings
+        self._closed[name] = bits = self.needed(closed)
+        return bits
+
+    def names(self, bits: int) -> FrozenSet[str]:
+        """The features *bits* stands for (none for :data:`EVERYTHING`)."""
+        if bits < 0:
+            return frozenset()
+        return frozenset(name for index, name in enumerate(self._names) if bits >> index & 1)
+
+    def title(self, bits: int) -> str:
+        """*bits* for people: without what others of them imply."""
+        names = self.names(bits)
+        implied = set()
+        for name in names:
+            implied |= self.names(self.shown(name) & ~self.bit(name))
+        return "+".join(sorted(names - implied)) or "+".join(sorted(names))
+
+
+@lru_cache(maxsize=None)
+def cpuid_bits() -> Mapping[Tuple[int, int, str], Tuple[Tuple[int, str], ...]]:
+    """(leaf, subleaf, register) -> ((bit, feature), …); the leaf of XCR0 is -1."""
+    table: Dict[Tuple[int, int, str], List[Tuple[int, str]]] = {}
+    for place, register, bit, feature in rows("cpuid-x86.txt", 4):
+        if place in _ROOT_LEAVES:
+            leaf, subleaf = _ROOT_LEAVES[place], 0
+        else:
+            leaf, subleaf = (int(part, 16) for part in place.split("."))
+        table.setdefault((leaf, subleaf, register), []).append((int(bit), feature))
+    return {key: tuple(bits) for key, bits in table.items()}
