@@ -181,7 +181,10 @@ def read_symbols(
         if section == f.SHN_XINDEX and numbers is not None and index < len(numbers):
             section = numbers[index]
         symbols.append(
-            Symbol(at(row[name_at]), row[value_at], row[size_at], info & 15, info >> 4, section, row[other_at] & 3)
+            Symbol(
+                at(row[name_at]), row[value_at], row[size_at], info & 15, info >> 4, section,
+                row[other_at] & 3, row[other_at],
+            )  # fmt: skip
         )
     return tuple(symbols)
 

@@ -88,6 +88,7 @@ class Symbol(NamedTuple):
     binding: int
     section: int
     visibility: int
+    other: int = 0  # the whole of st_other, of which the processor ABIs own the upper bits
 
     @property
     def defined(self) -> bool:

@@ -16,7 +16,8 @@ from .model import Region, Section, Segment
 from .notes import property_places
 from .reading import Window, broken
 
-_PADDING = frozenset(b"\x00\x90\xcc")
+# Linkers fill gaps with zeros, nops or breakpoints; patchelf fills what it moved away with the letter X (pop rax).
+_PADDING = frozenset(b"\x00\x90\xccX")
 _ARM_NOP = bytes.fromhex("1f2003d5")
 
 Span = Tuple[int, int]

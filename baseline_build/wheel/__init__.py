@@ -1,0 +1,13 @@
+"""Wheels: read from strangers within limits, packed so that the same files give the same bytes.
+
+:func:`open_wheel` opens one, :func:`repack` packs one anew (from a wheel or an unpacked folder), :mod:`.record` knows
+RECORD, :mod:`.names` file names and tags.
+"""
+
+from __future__ import annotations
+
+from .archive import Limits, Member, WheelFile, open_wheel
+from .names import WheelName
+from .packing import Content, pack, repack, timestamp
+
+__all__ = ["Content", "Limits", "Member", "WheelFile", "WheelName", "open_wheel", "pack", "repack", "timestamp"]
