@@ -182,8 +182,14 @@ def read_symbols(
             section = numbers[index]
         symbols.append(
             Symbol(
-                at(row[name_at]), row[value_at], row[size_at], info & 15, info >> 4, section,
-                row[other_at] & 3, row[other_at],
+                at(row[name_at]),
+                row[value_at],
+                row[size_at],
+                info & 15,
+                info >> 4,
+                section,
+                row[other_at] & 3,
+                row[other_at],
             )  # fmt: skip
         )
     return tuple(symbols)

@@ -18,9 +18,11 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import IO, Callable, Dict, Iterator, List, Optional, Tuple, TypeVar, Union
 
 from ..errors import BrokenInputError
+
+_Result = TypeVar("_Result")
 
 _METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflate"}
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
@@ -96,12 +98,10 @@ class WheelFile:
                     break
                 left -= len(piece)
                 if left < 0:
-                    raise _refuse(
-                        "BB430", "the file is longer than the index says", f"{self.path.name}!{name}", _DAMAGE
-                    )
+                    raise _refuse("BB430", "the file is longer than the index says", self._where(name), _DAMAGE)
                 yield piece
         if left:
-            raise _refuse("BB430", f"the file ends {left} bytes early", f"{self.path.name}!{name}", _DAMAGE)
+            raise _refuse("BB430", f"the file ends {left} bytes early", self._where(name), _DAMAGE)
 
     @contextmanager
     def buffer(self, name: str) -> Iterator[Union[bytes, mmap.mmap]]:
@@ -117,16 +117,17 @@ class WheelFile:
             # Not closed here: views of it may live as long as the caller keeps them; the last one frees it.
             yield mapped
 
-    def _open(self, name: str) -> zipfile.ZipExtFile:
-        return self._damaged(name, lambda: self._archive.open(self._infos[name]))  # type: ignore[return-value]
+    def _where(self, name: str) -> str:
+        return f"{self.path.name}!{name}"
 
-    def _damaged(self, name: str, act: Callable[[], object]) -> object:
+    def _open(self, name: str) -> IO[bytes]:
+        return self._damaged(name, lambda: self._archive.open(self._infos[name]))
+
+    def _damaged(self, name: str, act: Callable[[], _Result]) -> _Result:
         try:
             return act()
         except (zipfile.BadZipFile, zlib.error, EOFError, struct.error) as error:
-            raise _refuse(
-                "BB430", f"the file cannot be unpacked: {error}", f"{self.path.name}!{name}", _DAMAGE
-            ) from error
+            raise _refuse("BB430", f"the file cannot be unpacked: {error}", self._where(name), _DAMAGE) from error
 
 
 _DAMAGE = "The archive is truncated or damaged, or was made to mislead its readers."
@@ -212,9 +213,7 @@ def _check_name(info: zipfile.ZipInfo, where: str, limits: Limits) -> None:
     elif any(part in ("", ".") for part in name.rstrip("/").split("/")):
         bad = "the name has an empty or a dot part"
     if bad:
-        raise _refuse(
-            "BB434", bad, where, "Unpacking could write outside of the chosen folder, or two readers disagree."
-        )
+        raise _refuse("BB434", bad, where, "Unpacking could write outside of the folder, or two readers disagree.")
 
 
 def _check_duplicates(place: Path, members: List[Member]) -> None:
@@ -226,7 +225,7 @@ def _check_duplicates(place: Path, members: List[Member]) -> None:
                 "BB435",
                 "the name occurs twice",
                 f"{place.name}!{member.name!r}",
-                "Two readers may see two different files.",
+                "Two readers may see two files.",
             )
         seen[member.name] = member.name
         # Elsewhere names that differ only by case are legal on Linux; metadata that some reader may take for another
@@ -263,10 +262,29 @@ def _check_layout(place: Path, infos: List[zipfile.ZipInfo]) -> None:
                 raise _refuse("BB439", "the file shares bytes with another", where, _HOSTILE)
             if name != _encoded(info):
                 raise _refuse(
-                    "BB439", f"the file's own header calls it {name!r}", where, "Two readers would see two names."
+                    "BB439", f"the file's own header calls it {name!r}", where, "Readers would disagree on the name."
                 )
             end = info.header_offset + _LOCAL.size + name_size + extra_size + info.compress_size
 
 
 def _encoded(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")
+
+
+def unpack(wheel: Union[str, os.PathLike[str]], folder: Union[str, os.PathLike[str]]) -> None:
+    """Unpack the wheel into the empty or new *folder*; executable bits are kept. Raises what :func:`open_wheel` does.
+
+    Names were checked when the wheel was opened, and no file is written through a link: the folder must be empty.
+    """
+    top = Path(folder)
+    top.mkdir(parents=True, exist_ok=True)
+    if any(top.iterdir()):
+        raise FileExistsError(f"{top} is not empty")
+    with open_wheel(wheel) as source:
+        for member in source.members:
+            place = top / member.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("xb") as stream:
+                for piece in source.chunks(member.name):
+                    stream.write(piece)
+            place.chmod(0o755 if member.executable else 0o644)

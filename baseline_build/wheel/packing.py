@@ -30,15 +30,20 @@ Stamp = Tuple[int, int, int, int, int, int]
 
 @dataclass(frozen=True)
 class Content:
-    """A file to pack: its name in the wheel, its bytes piece by piece, and whether it is executable."""
+    """A file to pack.
+
+    :param chunks: gives its bytes piece by piece.
+    :param size: bytes, as far as known; from 2 GiB on it must be, for the archive's format depends on it.
+    """
 
     name: str
     executable: bool
     chunks: Callable[[], Iterable[bytes]]
+    size: int = 0
 
 
 def timestamp(environ: Mapping[str, str]) -> Stamp:
-    """The time all files get. Raises ConfigError BB221 for a SOURCE_DATE_EPOCH that is no time a zip archive can hold."""
+    """The time all files get. Raises ConfigError BB221 for a SOURCE_DATE_EPOCH no zip archive can hold."""
     text = environ.get("SOURCE_DATE_EPOCH")
     if text is None:
         return (1980, 1, 1, 0, 0, 0)
@@ -54,7 +59,7 @@ def timestamp(environ: Mapping[str, str]) -> Stamp:
     return (moment.tm_year, moment.tm_mon, moment.tm_mday, moment.tm_hour, moment.tm_min, moment.tm_sec)
 
 
-def pack(contents: Iterable[Content], target: Path, environ: Mapping[str, str]) -> None:
+def write(contents: Iterable[Content], target: Path, environ: Mapping[str, str]) -> None:
     """Write a wheel of *contents* (RECORD is made anew, signatures are left out) to *target*, all or nothing.
 
     Raises ConfigError BB221, BrokenInputError BB440.
@@ -77,14 +82,26 @@ def pack(contents: Iterable[Content], target: Path, environ: Mapping[str, str]) 
         raise
 
 
+def pack(folder: Path, target: Path, *, epoch: Optional[int] = None) -> None:
+    """Pack the unpacked wheel *folder* as *target*, all or nothing; the executable bits on the disk are kept.
+
+    :param epoch: seconds since 1970 all files get as their time; ``None``: SOURCE_DATE_EPOCH of ``os.environ``.
+
+    Raises ConfigError BB221, BrokenInputError BB436 (a link in the folder), BB440, BB443.
+    """
+    names.parse(target.name)
+    write(_from_folder(folder), target, os.environ if epoch is None else {"SOURCE_DATE_EPOCH": str(epoch)})
+
+
 def _write(archive: zipfile.ZipFile, content: Content, stamp: Stamp) -> record.Entry:
     info = zipfile.ZipInfo(content.name, stamp)
     info.create_system = 3
     info.compress_type = zipfile.ZIP_DEFLATED
+    info.file_size = content.size
     info.external_attr = (stat.S_IFREG | (0o755 if content.executable else 0o644)) << 16
     digest = hashlib.sha256()
     size = 0
-    with archive.open(info, "w", force_zip64=False) as stream:
+    with archive.open(info, "w") as stream:
         for piece in content.chunks():
             digest.update(piece)
             size += len(piece)
@@ -124,17 +141,17 @@ def repack(
             if verified:
                 record.verify(wheel)
             contents = {content.name: content for content in _from_wheel(wheel)}
-        for name in remove:
-            contents.pop(name, None)
-        for name, data in (replace or {}).items():
-            executable = name in contents and contents[name].executable
-            contents[name] = Content(name, executable, _constant(data))
+        for gone in remove:
+            contents.pop(gone, None)
+        for member, data in (replace or {}).items():
+            executable = member in contents and contents[member].executable
+            contents[member] = Content(member, executable, _constant(data))
         name = names.parse(origin.name if place.is_dir() else place.name)
         if platform is not None:
             name = names.retagged(name, platform=platform)
             _retag(contents, name, place.name)
         final = (place if place.is_dir() else place.parent) / str(name)
-        pack(contents.values(), final, os.environ if environ is None else environ)
+        write(contents.values(), final, os.environ if environ is None else environ)
     return final
 
 
@@ -155,7 +172,7 @@ def _retag(contents: Dict[str, Content], name: names.WheelName, where: str) -> N
 
 def _from_wheel(wheel: WheelFile) -> Iterator[Content]:
     for member in wheel.members:
-        yield Content(member.name, member.executable, _reader(wheel, member.name))
+        yield Content(member.name, member.executable, _reader(wheel, member.name), member.size)
 
 
 def _reader(wheel: WheelFile, name: str) -> Callable[[], Iterable[bytes]]:
@@ -165,7 +182,8 @@ def _reader(wheel: WheelFile, name: str) -> Callable[[], Iterable[bytes]]:
 def _from_folder(folder: Path) -> Iterator[Content]:
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
-        yield Content(name, bool(path.stat().st_mode & stat.S_IXUSR), _file_reader(path))
+        facts = path.stat()
+        yield Content(name, bool(facts.st_mode & stat.S_IXUSR), _file_reader(path), facts.st_size)
 
 
 def _files(folder: Path) -> List[Path]:

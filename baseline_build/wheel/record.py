@@ -26,7 +26,7 @@ class Entry:
 
 
 def dist_info_of(names: Iterable[str], where: str) -> str:
-    """The name of the one ``*.dist-info`` folder. Raises BrokenInputError BB440 when there is none or more than one."""
+    """The name of the one ``*.dist-info`` folder. Raises BrokenInputError BB440 unless there is exactly one."""
     found = sorted(
         {name.split("/", 1)[0] for name in names if name.split("/", 1)[0].endswith(".dist-info") and "/" in name}
     )
