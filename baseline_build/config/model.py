@@ -172,6 +172,7 @@ class Settings:
     )
     waivers: Tuple[Waiver, ...] = option("Findings that are accepted for a stated reason.", default=())
     compile_report: bool = option("Write the compile report as JSON beside the wheel.", default=False)
+    strip: bool = option("Take symbols and debug information off the native files of the wheel.", default=True)
     sbom: bool = option("Put a CycloneDX list of the vendored components into the wheel (PEP 770).", default=True)
     target: str = option(
         "Build for another machine: a GNU triple, with zig also one with a glibc version (x86_64-linux-gnu.2.17).",

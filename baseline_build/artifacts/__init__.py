@@ -1,0 +1,1 @@
+"""What is built: CFFI modules, programs, copied data; finished, verified and packed."""

@@ -1,0 +1,246 @@
+"""The way of a build: settings, sources, enforcement, artifacts, finishing, verification, output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Iterator, List, Mapping, Optional, Tuple
+
+from ..config.model import Resolved, Settings
+from ..config.reader import SETUPTOOLS, ConfigSettings, resolve
+from ..errors import ToolError
+from ..sources import Tree, sync
+from ..toolchain import Enforcement, Kernel, Mode, Session, enforce
+from ..wheel import pack, unpack
+from .archiving import moment_of, normalise_sdist, publish
+from .copying import select
+from .programs import build_program, processors
+from .reporter import Reporter
+from .stripping import find_strip, linked_files, remove_foreign_runpath, strip
+from .verifying import promised_levels, verify
+from .wrapping import Wrapped
+
+if TYPE_CHECKING:
+    from .distribution import Output
+
+Repair = Callable[[Path, Path, Settings, Reporter], Path]
+"""Repairs a wheel into a folder and gives back the new one; the hook hands it in, for repairing stands above."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of a hook.
+
+    :param work_dir: a folder that goes away with the call.
+    :param moment: time of archive members, seconds of the Unix clock.
+    """
+
+    project_dir: Path
+    resolved: Resolved
+    work_dir: Path
+    reporter: Reporter
+    moment: int
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the project."""
+        return self.resolved.settings
+
+    @property
+    def jobs(self) -> int:
+        """Compilers at once."""
+        return self.settings.jobs or processors()
+
+    def wrapped(self) -> Wrapped:
+        """The backend that knows the project's files."""
+        return Wrapped(self.settings.backend)
+
+
+@contextlib.contextmanager
+def job(project_dir: Path, config_settings: Optional[ConfigSettings], reporter: Reporter) -> Iterator[Job]:
+    """Read the settings and make a work folder for one call of a hook."""
+    resolved = resolve(project_dir, config_settings)
+    reporter.verbose = reporter.verbose or resolved.settings.verbose
+    moment = moment_of(os.environ)
+    with tempfile.TemporaryDirectory(prefix="baseline-build-") as folder:
+        yield Job(project_dir, resolved, Path(folder), reporter, moment)
+
+
+def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[str], repair: Repair) -> str:
+    """Build, finish, verify and only then publish a wheel; its file name.
+
+    Every failure is an error of :mod:`baseline_build.errors`, and then *wheel_directory* is as it was.
+    """
+    _fetch(one)
+    built = one.work_dir / "built"
+    built.mkdir()
+    with _enforced(one) as session:
+        name = _call_wrapped(one, "build_wheel", built, metadata_directory)
+        log = session.log()
+    with one.reporter.stage("finish"):
+        final = _finish(one, built / name)
+    with one.reporter.stage("verify"):
+        report = verify(final, built / name, one.settings, one.reporter)
+    if one.settings.repair is not False and report.inputs and report.verdict.value != "not-applicable":
+        with one.reporter.stage("repair"):
+            final = repair(final, one.work_dir / "repaired", one.settings, one.reporter)
+    published = publish(final, wheel_directory)
+    if one.settings.compile_report:
+        Path(f"{published}.compile-report.json").write_text(log.to_json(), encoding="utf-8")
+    one.reporter.note(f"{published.name}: {report.verdict.value}")
+    return published.name
+
+
+def build_editable(one: Job, wheel_directory: Path, metadata_directory: Optional[str]) -> str:
+    """Build in place with the baseline enforced; the file name of the wheel that points there."""
+    _fetch(one)
+    built = one.work_dir / "built"
+    built.mkdir()
+    with _enforced(one):
+        name = _call_wrapped(one, "build_editable", built, metadata_directory)
+    return publish(built / name, wheel_directory).name
+
+
+def build_sdist(one: Job, sdist_directory: Path) -> str:
+    """Build an sdist that carries the fetched trees, and this backend when it lives inside the project."""
+    trees = _fetch(one)
+    built = one.work_dir / "built"
+    built.mkdir()
+    with one.reporter.stage("sdist"):
+        name = one.wrapped().call("build_sdist", built, one.resolved.passed_on)
+        more = {**_tree_files(one.project_dir, trees), **_own_files(one.project_dir)}
+        target = one.work_dir / name
+        normalise_sdist(built / name, target, one.moment, more)
+    return publish(target, sdist_directory).name
+
+
+def _fetch(one: Job) -> Tuple[Tree, ...]:
+    from ..sources import pins
+
+    if not pins(one.project_dir):
+        return ()
+    with one.reporter.stage("sources"):
+        return sync(one.project_dir, report=one.reporter.detail)
+
+
+@contextlib.contextmanager
+def _enforced(one: Job) -> Iterator[Session]:
+    """Hold every compiler that is called in the block to the promised level, and tell what was done at its end."""
+    settings = one.settings
+    enforcement = Enforcement(
+        levels=promised_levels(settings.level),
+        mode=Mode(settings.enforce),
+        strict=settings.strict,
+        kernels=tuple(Kernel(kernel.sources, kernel.level, kernel.reason) for kernel in settings.kernels),
+        root=one.project_dir,
+    )
+    with enforce(enforcement, one.work_dir / "toolchain") as session:
+        with _environment(session.environ):
+            yield session
+        log = session.log()
+        one.reporter.note(f"compile log: {log.summary()}")
+
+
+@contextlib.contextmanager
+def _environment(environ: Mapping[str, str]) -> Iterator[None]:
+    """Let this process and its children have the variables *environ*, and put the old ones back."""
+    before = dict(os.environ)
+    os.environ.update(environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optional[str]) -> str:
+    """Build the artifacts, then let the wrapped backend build the wheel around them."""
+    wrapped = one.wrapped()
+    if one.settings.backend != SETUPTOOLS:
+        with one.reporter.stage(one.settings.backend):
+            return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
+    from .distribution import Additions, added
+
+    outputs = _outputs(one)
+    additions = Additions(one.settings.cffi_modules, outputs, one.work_dir / "setuptools", one.reporter)
+    with one.reporter.stage("setuptools"), added(additions):
+        return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
+
+
+def _outputs(one: Job) -> Tuple[Output, ...]:
+    from .distribution import Output
+
+    outputs: List[Output] = []
+    for executable in one.settings.executables:
+        with one.reporter.stage(f"{executable.name} ({executable.build}, {one.jobs} at once)"):
+            program = build_program(
+                executable,
+                project_dir=one.project_dir,
+                work_dir=one.work_dir / "programs",
+                jobs=one.jobs,
+                definitions={},
+                reporter=one.reporter,
+            )
+        outputs.append(Output(program, f"{executable.destination.rstrip('/')}/{executable.name}", executable=True))
+    for data in one.settings.data:
+        outputs += [Output(path, target, executable=False) for path, target in select(one.project_dir, data)]
+    return tuple(outputs)
+
+
+def _finish(one: Job, wheel: Path) -> Path:
+    """Strip, drop foreign RUNPATHs, and pack the same bytes for the same content."""
+    folder = one.work_dir / "unpacked"
+    unpack(wheel, folder)
+    files = linked_files(folder)
+    if files and one.settings.strip:
+        tool = find_strip()
+        for path in files:
+            strip(path, tool, log=one.work_dir / "strip.log", reporter=one.reporter)
+    for path in files:
+        data = bytearray(path.read_bytes())
+        name = path.relative_to(folder).as_posix()
+        dropped = remove_foreign_runpath(data, name)
+        if dropped:
+            path.write_bytes(data)
+            one.reporter.detail(f"{name}: RUNPATH {':'.join(dropped)} removed")
+    if files and "-any.whl" in wheel.name:
+        raise ToolError(
+            "BB731",
+            "the wrapped backend tagged a wheel with native files for any platform",
+            where=wheel.name,
+            why=f"it holds {', '.join(path.relative_to(folder).as_posix() for path in files[:5])}",
+            fix="have the backend mark the wheel as platform specific",
+        )
+    target = one.work_dir / "final"
+    target.mkdir()
+    pack(folder, target / wheel.name, epoch=one.moment)
+    return target / wheel.name
+
+
+def _tree_files(project_dir: Path, trees: Tuple[Tree, ...]) -> Mapping[str, Path]:
+    root = project_dir.resolve()
+    found = {}
+    for tree in trees:
+        base = tree.path.resolve().relative_to(root).as_posix()
+        found.update({f"{base}/{member}": tree.path / member for member in tree.members})
+    return found
+
+
+def _own_files(project_dir: Path) -> Mapping[str, Path]:
+    """This package's files where it lives inside the project (``backend-path``): an sdist has to carry its backend."""
+    package = Path(__file__).resolve().parents[1]
+    root = project_dir.resolve()
+    if root not in package.parents:
+        return {}
+    left_out = {"__pycache__", "build", "dist"}
+    return {
+        path.relative_to(root).as_posix(): path
+        for path in package.rglob("*")
+        if path.is_file()
+        and not left_out & set(path.relative_to(package).parts)
+        and path.suffix not in {".so", ".pyc", ".o"}
+        and ".egg-info" not in path.as_posix()
+    }

@@ -1,0 +1,159 @@
+"""Last touches to the ELF files of a wheel: symbols and debug information off, the interpreter's RUNPATH off.
+
+Some interpreters bake their own library folder into every extension module through LDSHARED. It means nothing on
+another machine, tells the world about the build machine, and is looked through by the loader first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+from ..errors import BrokenInputError, ToolError
+from .reporter import Reporter
+from .running import run_tool
+
+_DT_NULL, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 5, 15, 29
+_PT_LOAD, _PT_DYNAMIC = 1, 2
+_ET_EXEC, _ET_DYN = 2, 3
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the fields of one ELF class lie (gABI, chapters "Program Header" and "Dynamic Section")."""
+
+    header: str  # from e_type on
+    program: str
+    dynamic: str
+    program_fields: Tuple[int, int, int, int]  # type, offset, address, file size
+
+
+_LAYOUTS = {
+    1: _Layout("HHIIIIIHHH", "IIIIIIII", "iI", (0, 1, 2, 4)),
+    2: _Layout("HHIQQQIHHH", "IIQQQQQQ", "qQ", (0, 2, 3, 5)),
+}
+
+
+def is_linked_elf(data: bytes) -> bool:
+    """Whether *data* begins as an ELF program or shared object."""
+    if len(data) < 20 or data[:4] != b"\x7fELF":
+        return False
+    order = "<" if data[5] == 1 else ">"
+    return struct.unpack_from(f"{order}H", data, 16)[0] in {_ET_EXEC, _ET_DYN}
+
+
+def strip(path: Path, tool: str, *, log: Path, reporter: Reporter) -> None:
+    """Take symbols and debug information off the file at *path*, in place, with the program *tool*.
+
+    :raises ToolError: BB701 or BB702.
+    """
+    mode = path.stat().st_mode
+    stripped = path.with_name(path.name + ".stripped")
+    # --strip-all keeps what the dynamic loader needs; -D gives equal bytes for equal input.
+    run_tool([tool, "--strip-all", "-o", str(stripped), str(path)], log=log, reporter=reporter)
+    os.chmod(stripped, mode)
+    os.replace(stripped, path)
+
+
+def find_strip(prefix: str = "") -> str:
+    """The strip program for the target with tool *prefix* (``aarch64-linux-gnu-``).
+
+    :raises ToolError: BB703 when there is none.
+    """
+    for name in (f"{prefix}strip", "llvm-strip"):
+        path = shutil.which(name)
+        if path:
+            return path
+    raise ToolError(
+        "BB703",
+        f"neither {prefix}strip nor llvm-strip is on PATH",
+        fix="install binutils, or set strip = false to ship symbols and debug information",
+    )
+
+
+def remove_foreign_runpath(data: bytearray, name: str) -> Tuple[str, ...]:
+    """Drop the absolute folders of RPATH and RUNPATH from an ELF file, in place; those that were dropped.
+
+    Folders that begin with ``$ORIGIN`` stay: they are how a wheel finds libraries of its own.
+
+    :raises BrokenInputError: BB720 when the dynamic section lies outside the file.
+    """
+    try:
+        return _remove(data)
+    except (struct.error, IndexError, ValueError, KeyError) as error:
+        raise BrokenInputError("BB720", f"the dynamic section cannot be read: {error}", where=name) from error
+
+
+def _remove(data: bytearray) -> Tuple[str, ...]:
+    layout = _LAYOUTS[data[4]]
+    order = "<" if data[5] == 1 else ">"
+    _, _, _, _, table, _, _, _, size, count = struct.unpack_from(order + layout.header, data, 16)
+    headers = [struct.unpack_from(order + layout.program, data, table + i * size) for i in range(count)]
+    kind, offset, address, length = layout.program_fields
+    loads = [(h[address], h[offset], h[length]) for h in headers if h[kind] == _PT_LOAD]
+    for header in headers:
+        if header[kind] == _PT_DYNAMIC:
+            return _edit(data, order + layout.dynamic, header[offset], header[length], loads)
+    return ()
+
+
+def _edit(data: bytearray, entry: str, start: int, length: int, loads: List[Tuple[int, int, int]]) -> Tuple[str, ...]:
+    size = struct.calcsize(entry)
+    entries: List[Tuple[int, int]] = []
+    for position in range(start, start + length, size):
+        tag, value = struct.unpack_from(entry, data, position)
+        entries.append((tag, value))
+        if tag == _DT_NULL:
+            break
+    strings = _file_offset(dict(entries).get(_DT_STRTAB, 0), loads)
+    dropped: List[str] = []
+    kept: List[Tuple[int, int]] = []
+    for tag, value in entries:
+        if tag not in {_DT_RPATH, _DT_RUNPATH}:
+            kept.append((tag, value))
+            continue
+        text = data[strings + value : data.index(0, strings + value)].decode("utf-8", "surrogateescape")
+        folders = text.split(":")
+        own = [folder for folder in folders if folder.startswith(("$ORIGIN", "${ORIGIN}"))]
+        dropped += [folder for folder in folders if folder not in own]
+        if own:
+            kept.append((tag, _shortened(data, strings, value, text, ":".join(own))))
+    if dropped:
+        kept += [(_DT_NULL, 0)] * (len(entries) - len(kept))
+        for number, (tag, value) in enumerate(kept):
+            struct.pack_into(entry, data, start + number * size, tag, value)
+    return tuple(dropped)
+
+
+def _shortened(data: bytearray, strings: int, value: int, text: str, wanted: str) -> int:
+    """The string table index at which *wanted* stands after *text* was shortened to it.
+
+    The linker merges a string that ends another one, so bytes at the end may be in use by others and stay as they are.
+    """
+    if text.endswith(wanted):
+        return value + len(text.encode("utf-8", "surrogateescape")) - len(wanted.encode("utf-8", "surrogateescape"))
+    encoded = wanted.encode("utf-8", "surrogateescape") + b"\0"
+    data[strings + value : strings + value + len(encoded)] = encoded
+    return value
+
+
+def _file_offset(address: int, loads: List[Tuple[int, int, int]]) -> int:
+    for start, offset, length in loads:
+        if start <= address < start + length:
+            return address - start + offset
+    raise ValueError(f"no segment holds the address {address:#x}")
+
+
+def linked_files(folder: Path) -> Tuple[Path, ...]:
+    """The ELF programs and shared objects below *folder*, sorted."""
+    found: Dict[str, Path] = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as stream:
+                if is_linked_elf(stream.read(20)):
+                    found[path.as_posix()] = path
+    return tuple(found[key] for key in sorted(found))

@@ -1,0 +1,69 @@
+"""The wrapped PEP 517 backend: found by name, called with what is its own."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+from ..errors import ConfigError
+
+Passed = Tuple[Tuple[str, Union[str, bool, Tuple[str, ...]]], ...]
+
+
+class Wrapped:
+    """A backend named as PEP 517 names it, ``module`` or ``module:object.path``.
+
+    :raises ConfigError: BB713 when it cannot be imported, or is this backend itself.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        module, _, path = name.partition(":")
+        if module.partition(".")[0] == __name__.partition(".")[0]:
+            raise ConfigError("BB713", "cannot wrap itself", where=f"backend = {name!r}", fix="name another backend")
+        try:
+            found: Any = importlib.import_module(module)
+            for part in filter(None, path.split(".")):
+                found = getattr(found, part)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                "BB713",
+                f"cannot be imported: {error}",
+                where=f"backend = {name!r}",
+                why="the wrapped backend must be among build-system.requires, and named as its documentation names it",
+                fix="add its distribution to build-system.requires",
+            ) from error
+        self._backend = found
+
+    def has(self, hook: str) -> bool:
+        """Whether it has *hook*."""
+        return hasattr(self._backend, hook)
+
+    def requires(self, hook: str, passed: Passed) -> Tuple[str, ...]:
+        """What it asks for through *hook*; nothing where it has none (PEP 517, "get_requires_for_build_wheel")."""
+        if not self.has(hook):
+            return ()
+        answer: Sequence[str] = getattr(self._backend, hook)(_as_given(passed))
+        return tuple(answer)
+
+    def call(self, hook: str, folder: Path, passed: Passed, *more: Optional[str]) -> str:
+        """Call *hook* with its output *folder*; the name of what it put there.
+
+        :param more: further positional arguments (``metadata_directory``); left away when it is ``None``.
+        :raises ConfigError: BB714 when it has no such hook.
+        """
+        if not self.has(hook):
+            raise ConfigError(
+                "BB714",
+                f"the wrapped backend {self.name} has no {hook}",
+                fix="use a frontend or a command that does without, or another backend",
+            )
+        arguments: List[Any] = [_as_given(passed)]
+        arguments += [argument for argument in more if argument is not None]
+        return str(getattr(self._backend, hook)(str(folder), *arguments))
+
+
+def _as_given(passed: Passed) -> Optional[Dict[str, Any]]:
+    """Config settings in the form frontends use; ``None`` for none."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in passed} or None
