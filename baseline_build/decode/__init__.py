@@ -18,6 +18,7 @@ from typing import Sequence, Tuple, Union
 from ..errors import InternalError
 from ..isa.model import Machine, Requirement
 from . import aarch64, x86
+from .engine import engine_name
 from .model import Flow, Instruction, Sweep
 
 Bytes = Union[bytes, bytearray, memoryview]
@@ -69,11 +70,6 @@ def requirement(machine: Machine, number: int) -> Requirement:
     if machine is Machine.AARCH64:
         return aarch64.requirement(number)
     raise _undecodable(machine)
-
-
-def engine_name() -> str:
-    """``"c"`` where the compiled engine is used, else ``"python"``."""
-    return "python"
 
 
 def _undecodable(machine: Machine) -> InternalError:

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
-from .engine import instruction, requirement, sweep
+from typing import Sequence, Tuple
+
+from ..engine import library
+from ..model import Sweep
+from . import engine
+from .engine import Bytes, instruction, requirement
 
 __all__ = ["instruction", "requirement", "sweep"]
+
+
+def sweep(
+    mode: int, code: Bytes, address: int, entries: Sequence[int] = (), data: Sequence[Tuple[int, int]] = ()
+) -> Sweep:
+    """As :func:`.engine.sweep`, by the compiled engine where that is built and wanted."""
+    compiled = library()
+    if compiled is None:
+        return engine.sweep(mode, code, address, entries, data)
+    from .compiled import sweep as compiled_sweep  # noqa: PLC0415 - only with the compiled engine
+
+    return compiled_sweep(compiled, mode, code, address, entries, data)

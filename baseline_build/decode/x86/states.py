@@ -151,6 +151,10 @@ class States:
             if self.entries[slot] >= 0:
                 self.entries[slot] = -build()
 
+    def slot(self, number: int) -> int:
+        """Where the entry *number* stands that :meth:`grow` builds."""
+        return self._pending[number][0]
+
     def _suffix(self, byte: int) -> int:
         """Requirement of the 3DNow! instruction with this last byte, -1 where there is none."""
         rows = self.index.get(("3dnow", 15, byte))
