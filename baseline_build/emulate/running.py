@@ -247,7 +247,10 @@ class _Watcher:
         """Hand the command's stderr on, but for the emulator's own lines."""
         if not process or process[0].stderr is None:
             return
-        source = process[0].stderr.fileno()
+        with process[0].stderr as pipe:
+            self._copy(pipe.fileno())
+
+    def _copy(self, source: int) -> None:
         held = b""
         while True:
             data = os.read(source, 65536)
