@@ -42,7 +42,8 @@ def _closure(direct: Dict[str, Set[str]], name: str) -> FrozenSet[str]:
     return frozenset(closed)
 
 
-def _load(family: str) -> Isa:
+def load(family: str) -> Isa:
+    """The tables of *family*. Raises :class:`~baseline_build.errors.InternalError` (BB901) on a damaged row."""
     rows = _rows(f"features-{family}.txt", 3)
     direct = {name: set(implies.split()) for name, implies, _ in rows}
     features = {name: Feature(name, _closure(direct, name), title) for name, _, title in rows}
@@ -55,8 +56,8 @@ def _load(family: str) -> Isa:
     return Isa(family, features, tuple(levels.values()))
 
 
-X86 = _load("x86")
-AARCH64 = _load("aarch64")
+X86 = load("x86")
+AARCH64 = load("aarch64")
 
 _FAMILY = {Machine.X86_64: X86, Machine.I386: X86, Machine.AARCH64: AARCH64}
 _BASELINE = {Machine.X86_64: "x86-64", Machine.I386: "i686", Machine.AARCH64: "armv8-a"}

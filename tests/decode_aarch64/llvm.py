@@ -8,9 +8,7 @@ encodings that LLVM calls *potentially undefined* (``ldp x0, x0, [x1]``) come ba
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
-from pathlib import Path
 from typing import Optional
 
 _CANDIDATES = ("libLLVM.so.19.1", "libLLVM-19.so.1", "libLLVM-19.so")
@@ -20,11 +18,17 @@ def library() -> Optional[ctypes.CDLL]:
     """The LLVM library, or ``None`` where this machine has none."""
     named = os.environ.get("BASELINE_BUILD_LIBLLVM")
     for name in (named,) if named else _CANDIDATES:
-        try:
-            return ctypes.CDLL(name)
-        except OSError:
-            continue
+        found = _loaded(name)
+        if found is not None:
+            return found
     return None
+
+
+def _loaded(name: str) -> Optional[ctypes.CDLL]:
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        return None
 
 
 class Disassembler:

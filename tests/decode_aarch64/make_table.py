@@ -42,7 +42,8 @@ FEATURES: Dict[str, str] = {
     "HasAES": "aes", "HasAltNZCV": "flagm2", "HasB16B16": "sve-b16b16", "HasBF16": "bf16", "HasBRBE": "brbe",
     "HasCPA": "cpa", "HasCRC": "crc", "HasCSSC": "cssc", "HasComplxNum": "fcma", "HasD128": "d128",
     "HasDotProd": "dotprod", "HasEL3": "", "HasFAMINMAX": "faminmax", "HasFP16FML": "fp16fml", "HasFP8": "fp8",
-    "HasFP8DOT2": "fp8dot2", "HasFP8DOT4": "fp8dot4", "HasFP8FMA": "fp8fma", "HasFPARMv8": "fp", "HasFRInt3264": "frintts",
+    "HasFP8DOT2": "fp8dot2", "HasFP8DOT4": "fp8dot4", "HasFP8FMA": "fp8fma", "HasFPARMv8": "fp",
+    "HasFRInt3264": "frintts",
     "HasFlagM": "flagm", "HasFullFP16": "fp16", "HasGCS": "gcs", "HasHBC": "hbc", "HasITE": "ite", "HasJS": "jscvt",
     "HasLOR": "lor", "HasLS64": "ls64", "HasLSE": "lse", "HasLSE128": "lse128", "HasLUT": "lut", "HasMOPS": "mops",
     "HasMTE": "memtag", "HasMatMulFP32": "f32mm", "HasMatMulFP64": "f64mm", "HasMatMulInt8": "i8mm", "HasNEON": "simd",
@@ -188,26 +189,27 @@ def first(rows: List[Row], word: int) -> Row:
     return next(row for row in rows if word & row.mask == row.value)
 
 
+def by_key(rows: Iterable[Row]) -> Dict[int, List[Row]]:
+    """*rows* in their order under each value of a word's top eleven bits that they can have."""
+    found: Dict[int, List[Row]] = defaultdict(list)
+    for row in rows:
+        for key in range(2048):
+            if not (key << 21 ^ row.value) & row.mask & 0xFFE00000:
+                found[key].append(row)
+    return found
+
+
 def kept_apart(original: List[Row], joined: List[Row], chance: random.Random) -> List[Row]:
     """*joined* with the original rows put back wherever merging changed which row comes first."""
-    buckets: Dict[int, List[Row]] = defaultdict(list)
     rows = list(joined)
+    truth = by_key(ordered(original))
     while True:
-        buckets.clear()
-        for row in ordered(rows):
-            for key in range(2048):
-                if not (key << 21 ^ row.value) & row.mask & 0xFFE00000:
-                    buckets[key].append(row)
+        buckets = by_key(ordered(rows))
         wrong: Set[Row] = set()
-        for row in original:
-            for _ in range(12):
-                word = (chance.getrandbits(32) & ~row.mask) | row.value
-                now = first(buckets[word >> 21], word)
-                best = max(
-                    (r for r in BY_KEY[word >> 21] if word & r.mask == r.value), key=lambda r: bin(r.mask).count("1")
-                )
-                if now.meaning != best.meaning:
-                    wrong.add(now)
+        for word in (fill(row, chance) for row in original for _ in range(12)):
+            now = first(buckets[word >> 21], word)
+            if now.meaning != first(truth[word >> 21], word).meaning:
+                wrong.add(now)
         if not wrong:
             return ordered(rows)
         for row in wrong:
@@ -217,9 +219,6 @@ def kept_apart(original: List[Row], joined: List[Row], chance: random.Random) ->
                 raise SystemExit(f"two patterns contradict each other: {row}")
             rows.remove(row)
             rows += members
-
-
-BY_KEY: Dict[int, List[Row]] = defaultdict(list)
 
 
 def additions() -> List[Row]:
@@ -249,10 +248,6 @@ def main(arguments: List[str]) -> None:
     oracle = llvm.Disassembler(lib)
     hand = additions()
     original = sorted(set(records(Path(arguments[0]))), key=lambda r: (r.mask, r.value, r.mnemonic)) + hand
-    for row in original:
-        for key in range(2048):
-            if not (key << 21 ^ row.value) & row.mask & 0xFFE00000:
-                BY_KEY[key].append(row)
     gaps = merged(hole for row in original if row not in hand for hole in holes(row, oracle, chance))
     rows = ordered(gaps) + kept_apart(original, merged(original), chance)
     lines = [

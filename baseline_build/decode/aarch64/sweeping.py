@@ -233,7 +233,10 @@ def sweep(code: Bytes, address: int, entries: Sequence[int] = (), data: Sequence
 
 
 def instruction(code: Bytes, address: int, offset: int = 0) -> Instruction:
-    """The instruction at ``code[offset:]``, *address* being that of ``code[0]``; invalid where fewer than four bytes remain."""
+    """The instruction at ``code[offset:]``, *address* being that of ``code[0]``.
+
+    Not valid where fewer than four bytes remain or the place is not aligned.
+    """
     place = address + offset
     if not 0 <= offset <= len(code) - 4 or place % 4:
         return Instruction(place, 4, "-", frozenset(), Flow.NEXT, None, None, False)
