@@ -240,7 +240,7 @@ def _own_files(project_dir: Path) -> Mapping[str, Path]:
         path.relative_to(root).as_posix(): path
         for path in package.rglob("*")
         if path.is_file()
-        and not left_out & set(path.relative_to(package).parts)
+        and not any(part in left_out or part.startswith(".") for part in path.relative_to(package).parts)
         and path.suffix not in {".so", ".pyc", ".o"}
         and ".egg-info" not in path.as_posix()
     }

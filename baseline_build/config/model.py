@@ -14,8 +14,8 @@ from typing import Any, Optional, Tuple, Union
 
 ENVIRONMENT_PREFIX = "BASELINE_BUILD_"
 
-NOT_SETTINGS = ("BASELINE_BUILD_ENGINE",)
-"""Environment variables under our prefix that are not settings (the engine is chosen before any project is known)."""
+NOT_SETTINGS = ("BASELINE_BUILD_ENGINE", "BASELINE_BUILD_TEST_VENV")
+"""Variables under our prefix that are not settings of a project: the scanner's engine, the tests' own environment."""
 
 
 def option(
