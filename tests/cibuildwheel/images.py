@@ -215,7 +215,7 @@ END
             rm -f marker.S marker.o trapped.o
             echo 'int main(void){{return 0;}}' | gcc -x c - -o probe
             readelf -n probe | grep -q 'x86-64-v2'
-            gcc -Q --help=target | grep -E -q -- '-march=.*x86-64-v2'
+            gcc -v -x c -c /dev/null -o probe 2>&1 | grep -q -- '-march=x86-64-v2'
             rm -f probe
         """
         clean = ["env", "-i", f"PATH={_CHROOT_PATH}", "HOME=/root", "LANG=C.UTF-8"]
