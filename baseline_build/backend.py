@@ -115,7 +115,7 @@ def _repair(wheel: Path, folder: Path, settings: Settings, reporter: Reporter) -
     from .repair import RepairOptions, repair_wheel
 
     options = RepairOptions(plat=str(settings.repair), fix_marker=settings.fix_marker, scan=scan_options(settings))
-    return repair_wheel(wheel, folder, options, reporter=reporter.detail).wheel
+    return repair_wheel(wheel, folder, options, reporter=reporter).wheel
 
 
 HOOKS = (*OPTIONAL, "build_wheel", "build_sdist")

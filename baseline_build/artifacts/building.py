@@ -13,7 +13,7 @@ from ..config.model import Resolved, Settings
 from ..config.reader import SETUPTOOLS, ConfigSettings, resolve
 from ..errors import ToolError
 from ..sources import Tree, sync
-from ..toolchain import Enforcement, Kernel, Mode, Session, enforce
+from ..toolchain import CompileLog, Enforcement, Kernel, Mode, Session, enforce
 from ..wheel import pack, unpack
 from .archiving import moment_of, normalise_sdist, publish
 from .copying import select
@@ -53,6 +53,14 @@ class Job:
     def jobs(self) -> int:
         """Compilers at once."""
         return self.settings.jobs or processors()
+
+    @property
+    def flags(self) -> Tuple[str, ...]:
+        """Compiler options of artifacts: no path of this machine in them, and line numbers for the findings."""
+        root, work = self.project_dir.resolve(), self.work_dir.resolve()
+        if os.name != "posix":
+            return ()
+        return ("-g1", f"-ffile-prefix-map={work}=build", f"-ffile-prefix-map={root}=.")
 
     def wrapped(self) -> Wrapped:
         """The backend that knows the project's files."""
@@ -137,23 +145,25 @@ def _enforced(one: Job) -> Iterator[Session]:
         kernels=tuple(Kernel(kernel.sources, kernel.level, kernel.reason) for kernel in settings.kernels),
         root=one.project_dir,
     )
-    with enforce(enforcement, one.work_dir / "toolchain") as session:
-        with _environment(session.environ):
-            yield session
-        log = session.log()
-        one.reporter.note(f"compile log: {log.summary()}")
+    folder = one.work_dir / "toolchain"
+    folder.mkdir()
+    with enforce(enforcement, folder) as session:
+        try:
+            with session.applied():
+                yield session
+        finally:
+            _tell(session.log(), one.reporter)
 
 
-@contextlib.contextmanager
-def _environment(environ: Mapping[str, str]) -> Iterator[None]:
-    """Let this process and its children have the variables *environ*, and put the old ones back."""
-    before = dict(os.environ)
-    os.environ.update(environ)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def _tell(log: CompileLog, reporter: Reporter) -> None:
+    """One line of the compile log for everybody, every call for those who want detail."""
+    for call in log.calls:
+        removed = f" removed {' '.join(call.removed)}" if call.removed else ""
+        added = f" added {' '.join(call.added)}" if call.added else ""
+        reporter.detail(f"{call.caller} > {call.program} {' '.join(call.units)}:{removed}{added}")
+    for note in log.notes:
+        reporter.detail(note)
+    reporter.note(f"compile log: {log.summary()}")
 
 
 def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optional[str]) -> str:
@@ -165,7 +175,7 @@ def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optiona
     from .distribution import Additions, added
 
     outputs = _outputs(one)
-    additions = Additions(one.settings.cffi_modules, outputs, one.work_dir / "setuptools", one.reporter)
+    additions = Additions(one.settings.cffi_modules, outputs, one.work_dir / "setuptools", one.flags)
     with one.reporter.stage("setuptools"), added(additions):
         return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
 
@@ -182,6 +192,7 @@ def _outputs(one: Job) -> Tuple[Output, ...]:
                 work_dir=one.work_dir / "programs",
                 jobs=one.jobs,
                 definitions={},
+                flags=one.flags,
                 reporter=one.reporter,
             )
         outputs.append(Output(program, f"{executable.destination.rstrip('/')}/{executable.name}", executable=True))

@@ -14,8 +14,8 @@ from typing import Any, Optional, Tuple, Union
 
 ENVIRONMENT_PREFIX = "BASELINE_BUILD_"
 
-NOT_SETTINGS = ("BASELINE_BUILD_ENGINE", "BASELINE_BUILD_TEST_VENV")
-"""Variables under our prefix that are not settings of a project: the scanner's engine, the tests' own environment."""
+NOT_SETTINGS = ("BASELINE_BUILD_ENGINE", "BASELINE_BUILD_TEST_")
+"""Beginnings of variables under our prefix that are not settings: the scanner's engine, our own tests."""
 
 
 def option(

@@ -199,7 +199,7 @@ class _Reading:
         """Take every ``BASELINE_BUILD_KEY``; an empty one counts as not set."""
         by_variable = {self._variable(key): key for key in ("level", *self._flat_keys())}
         for name, value in sorted(environ.items()):
-            if not name.startswith(ENVIRONMENT_PREFIX) or name in NOT_SETTINGS or not value:
+            if not name.startswith(ENVIRONMENT_PREFIX) or name.startswith(NOT_SETTINGS) or not value:
                 continue
             if name in by_variable:
                 self._add_text(by_variable[name], value, name, "environment")
