@@ -1,0 +1,231 @@
+"""The variables a build gets, and what they held before."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sysconfig
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional, Tuple
+
+from .discovery import LAUNCHERS, Discovery, Program, classify, host_machine
+from .plan import Plan
+from .records import Known
+from .tables import Kind, family_of, flags, meaning, target_of
+
+# Variables that hold a compiler command, and those that hold options for one.
+COMMANDS = [
+    "CC",
+    "CXX",
+    "CPP",
+    "OBJC",
+    "OBJCXX",
+    "FC",
+    "F77",
+    "F90",
+    "F95",
+    "AS",
+    "LD",
+    "LDSHARED",
+    "LDCXXSHARED",
+    "LINKCC",
+    "RUSTC",
+    "CC_FOR_BUILD",
+    "CXX_FOR_BUILD",
+    "HOSTCC",
+    "HOSTCXX",
+    "CUDAHOSTCXX",
+    "BUILD_CC",
+    "BUILD_CXX",
+    "NVCC_CCBIN",
+    "MPICH_CC",
+    "OMPI_CC",
+    "OMPI_CXX",
+]
+_OPTIONS = [
+    "CFLAGS",
+    "CXXFLAGS",
+    "CPPFLAGS",
+    "OBJCFLAGS",
+    "OBJCXXFLAGS",
+    "FFLAGS",
+    "FCFLAGS",
+    "ASFLAGS",
+    "LDFLAGS",
+    "LDLIBS",
+    "RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CGO_CFLAGS",
+    "CGO_CXXFLAGS",
+    "CGO_LDFLAGS",
+    "ARCHFLAGS",
+    "OPT",
+    "BASECFLAGS",
+    "EXTRA_CFLAGS",
+    "CCC_OVERRIDE_OPTIONS",
+]
+_LAUNCHER_VARIABLES = re.compile(r"CMAKE_[A-Z]+_COMPILER_LAUNCHER\Z")
+_INTERPRETER = [
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "OPT",
+    "BASECFLAGS",
+    "PY_CFLAGS",
+    "CCSHARED",
+    "LDSHARED",
+    "LDFLAGS",
+    "CPPFLAGS",
+    "PY_LDFLAGS",
+    "BLDSHARED",
+]
+GIVEN_BACK = ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS")
+_PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
+
+
+def _words(text: str) -> List[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # an unclosed quote: compilers' callers split such values at blanks
+        return text.split()
+
+
+def known_words(environ: Mapping[str, str]) -> Known:
+    """Which options stood in which variable, and which are the interpreter's own."""
+    environment: Dict[str, str] = {}
+    for name, value in environ.items():
+        if name in _OPTIONS or name in COMMANDS or name.startswith("CARGO_TARGET_") or name.endswith("FLAGS"):
+            for word in _words(value):
+                environment.setdefault(word, name)
+        elif name == "CARGO_ENCODED_RUSTFLAGS":
+            for word in value.split("\x1f"):
+                environment.setdefault(word, name)
+    interpreter: Dict[str, str] = {}
+    for name in _INTERPRETER:
+        for word in _words(str(sysconfig.get_config_var(name) or "")):
+            interpreter.setdefault(word, f"sysconfig {name}")
+    return Known(environment, interpreter)
+
+
+def override_options(plan: Plan, machine: str) -> Optional[str]:
+    """The value of CCC_OVERRIDE_OPTIONS: clang's own way to edit its command line, for a clang no shim stands before.
+
+    Documented in clang/include/clang/Driver/ToolChain (driver's ``ApplyQAOverride``): ``#`` edits in silence,
+    ``s/A/B/`` replaces by regular expression, ``+X`` appends. An option is replaced by the promised level's, which
+    may stand there any number of times; the front end's ``-target-cpu`` becomes a note for the debugger.
+    """
+    added = plan.added("clang", machine, modern=False)
+    level = plan.level(machine)
+    if not added or level is None:
+        return None
+    family = family_of(machine)
+    chosen = target_of(machine, level).options[0]
+    dropped = [
+        re.sub(r"[.+]", lambda match: "\\" + match.group(), flag.pattern[2:]).replace("*", ".*")
+        for flag in flags()
+        if flag.covers(family) and flag.kind is not Kind.NEUTRAL and meaning(flag.pattern, machine, level).dropped
+    ]
+    edits = [f"s/^-m({'|'.join(dropped)})$/{chosen}/"]
+    edits.append("s/^-target-cpu$/-dwarf-debug-flags/")
+    if family == "x86":
+        features = [text for text in dropped if "=" not in text and text not in ("needed", "sse2avx")]
+        edits.append(f"s/^\\+({'|'.join(features)})$/+sse2/")
+        edits.append("s/^-Wa,-march=.*$/-Wa,--64/" if machine == "x86-64" else "s/^-Wa,-march=.*$/-Wa,--32/")
+    edits.append("s/x86-64-v[2-9]/noseparate-code/")
+    before = plan.original.get("CCC_OVERRIDE_OPTIONS")
+    earlier = [before.lstrip("#").strip()] if before else []
+    return "# " + " ".join([*earlier, *edits, *("+" + option for option in added)])
+
+
+class Commands:
+    """Rewrites the values of CC and its kin so that a shim stands before every compiler named there."""
+
+    def __init__(self, plan: Plan, discovery: Discovery) -> None:
+        self._plan = plan
+        self._discovery = discovery
+        self.extra: List[Program] = []
+
+    def rewritten(self, variable: str, value: str) -> str:
+        """*value* of *variable* with its compiler replaced by a shim's name or path."""
+        words = _words(value)
+        place = self._compiler_among(words)
+        if place is None:
+            return value
+        if os.path.basename(words[0]) in LAUNCHERS and place > 0:
+            words[0] = os.path.basename(words[0])
+            return shlex.join([self._shim(words[0]), *words[1:]])
+        return (
+            shlex.join([self._shim(self._name(variable, words[place])), *words[place + 1 :]]) if place == 0 else value
+        )
+
+    def _compiler_among(self, words: List[str]) -> Optional[int]:
+        for place, word in enumerate(words[:3]):
+            if classify(os.path.basename(word)) is not None:
+                return place
+        return None
+
+    def _name(self, variable: str, word: str) -> str:
+        """Name of the shim for the compiler *word*: its own where PATH finds the same file, else one of its own."""
+        base = os.path.basename(word)
+        path = word if os.path.isabs(word) else shutil.which(word)
+        known = self._plan.programs.get(base)
+        if path is None or (known is not None and os.path.realpath(known.path) == os.path.realpath(path)):
+            return base
+        kind = classify(base)
+        assert kind is not None
+        name = f"{variable}-{base}"
+        self.extra.append(self._discovery.inspect(name, os.path.abspath(path), kind))
+        return name
+
+    def _shim(self, name: str) -> str:
+        """How the shim *name* is written in a variable: its path, or its bare name where the path needs quoting."""
+        path = str(Path(self._plan.state, "bin", name))
+        return path if _PLAIN.fullmatch(path) else name
+
+
+def variables(plan: Plan, environ: Mapping[str, str], commands: Commands) -> Dict[str, str]:
+    """The variables to set for the build."""
+    state = Path(plan.state)
+    inner = [str(state / "inner"), *filter(None, [environ.get("COMPILER_PATH")])]
+    result = {
+        "PATH": os.pathsep.join([str(state / "bin"), environ.get("PATH", os.defpath)]),
+        "COMPILER_PATH": os.pathsep.join(inner),
+    }
+    for name in (*COMMANDS, *filter(_LAUNCHER_VARIABLES.match, environ)):
+        if environ.get(name):
+            if _LAUNCHER_VARIABLES.match(name):
+                result[name] = _launcher(plan, environ[name])
+            else:
+                result[name] = commands.rewritten(name, environ[name])
+    if "rustc" in plan.programs:
+        result["RUSTC_WRAPPER"] = str(state / "bin" / "rustc-wrapper")
+    for machine in ("x86-64", "i386", "aarch64"):
+        level = plan.level(machine)
+        if level is not None and plan.added("gcc", machine):
+            name, value = target_of(machine, level).go
+            result[name] = value
+    override = override_options(plan, host_machine())
+    if override is not None:
+        result["CCC_OVERRIDE_OPTIONS"] = override
+    return result
+
+
+def _launcher(plan: Plan, value: str) -> str:
+    """A launcher variable of cmake (a list with semicolons) with the shim in the launcher's place."""
+    first, *rest = value.split(";")
+    name = os.path.basename(first)
+    if name not in plan.programs or plan.programs[name].dialect != "launcher":
+        return value
+    return ";".join([str(Path(plan.state, "bin", name)), *rest])
+
+
+def forced_settings(environ: Mapping[str, str], changed: Mapping[str, str]) -> Tuple[str, ...]:
+    """Sentences on variables that asked for another level and were overridden."""
+    names = ("GOAMD64", "GOARM64", "GO386")
+    return tuple(
+        f"{name}={environ[name]} in the environment was replaced by {changed[name]}"
+        for name in names
+        if name in changed and environ.get(name) not in (None, changed[name])
+    )

@@ -1,0 +1,227 @@
+"""What a shim hands over when patterns are not enough: ``python -IS slow.py STATE NAME MACHINE REAL LAUNCHER ARGUMENT…``.
+
+Runs as a script, without site-packages and without importing the package's front door (which brings setuptools).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+
+if __name__ == "__main__":
+    _FOLDER = Path(__file__).resolve().parent
+    for _name, _path in (("baseline_build", _FOLDER.parent), ("baseline_build.toolchain", _FOLDER)):
+        _package = types.ModuleType(_name)
+        _package.__path__ = [str(_path)]
+        sys.modules[_name] = _package
+    __package__ = "baseline_build.toolchain"
+
+from ..errors import BaselineBuildError, EnforcementError
+from .additions import additions
+from .filtering import Outcome, filter_arguments
+from .model import Kernel, Mode
+from .plan import Plan, load_plan
+from .records import sources_among, write_record
+from .responses import expand_responses, join_response
+from .tables import default_level
+
+if TYPE_CHECKING:
+    from .discovery import Program
+
+_LINE_LIMIT = 100_000  # bytes; Linux takes 128 KiB in one argument and more in all, a response file takes any
+
+
+def _machine(arguments: Sequence[str], dialect: str, machine: str) -> str:
+    """The machine meant by options among *arguments* (``--target=``, ``-m32``), else *machine*."""
+    from .discovery import machine_of
+
+    found = machine
+    for place, argument in enumerate(arguments):
+        following = arguments[place + 1] if place + 1 < len(arguments) else ""
+        if argument.startswith("--target=") and dialect != "as":
+            found = machine_of(argument.partition("=")[2])
+        elif argument in ("-target", "--target") and following and following != "native":
+            found = machine_of(following)
+        elif argument == "-m32" and found == "x86-64":
+            found = "i386"
+        elif argument == "-m64" and found == "i386":
+            found = "x86-64"
+    return found
+
+
+def _kernel(plan: Plan, arguments: Sequence[str], dialect: str) -> Optional[Kernel]:
+    if dialect == "as":
+        for argument in arguments:
+            note = Path(plan.state, "kernels", os.path.basename(argument))
+            if argument.endswith(".s") and note.is_file():
+                number = int(note.read_text(encoding="ascii"))
+                return plan.kernels[number]
+        return None
+    exempted = [plan.kernel(source, os.getcwd()) for source in sources_among(arguments)]
+    if exempted and all(exempted):
+        return exempted[0]
+    if any(exempted):
+        raise EnforcementError(
+            "BB604",
+            "one compiler call names sources with and without an exemption",
+            where=" ".join(sources_among(arguments)),
+            why="A call has one instruction set for all its sources.",
+            fix="Compile the exempted sources on their own, or widen the exemption's globs.",
+        )
+    return None
+
+
+def _refuse(outcome: Outcome, name: str) -> None:
+    if outcome.foreign:
+        raise EnforcementError(
+            "BB603",
+            f"{name} was called with {', '.join(outcome.foreign)}",
+            where=os.getcwd(),
+            why='enforce = "refuse" stops at the first option that asks for instructions above the promised level.',
+            fix='Remove the option where it comes from, or build with enforce = "filter".',
+        )
+
+
+def _note_kernel(plan: Plan, kernel: Kernel, arguments: Sequence[str]) -> None:
+    """Tell the assembler's shim that the file written here comes from an exempted source."""
+    for place, argument in enumerate(arguments[:-1]):
+        if argument == "-o" and arguments[place + 1].endswith(".s"):
+            note = Path(plan.state, "kernels", os.path.basename(arguments[place + 1]))
+            note.write_text(str(plan.kernels.index(kernel)), encoding="ascii")
+
+
+def _level(plan: Plan, machine: str, kernel: Optional[Kernel]) -> Optional[str]:
+    if kernel is not None and default_level(machine) is not None:
+        return kernel.level
+    return plan.level(machine)
+
+
+def rewritten(
+    plan: Plan, program: Program, machine: str, arguments: Sequence[str]
+) -> Tuple[Outcome, Tuple[str, ...], Optional[Kernel]]:
+    """What stays of *arguments* (response files expanded), what is added, and the exemption that holds."""
+    machine = _machine(arguments, program.dialect, machine)
+    kernel = _kernel(plan, arguments, program.dialect)
+    level = _level(plan, machine, kernel)
+    outcome = filter_arguments(arguments, program.dialect, machine, level)
+    if program.dialect == "zig" and not (arguments and arguments[0] in _ZIG_COMPILES):
+        return Outcome(tuple(arguments), (), (), ()), (), kernel
+    modern = program.modern
+    added = additions(program.dialect, machine, level, strict=plan.strict, modern=modern)
+    return outcome, added, kernel
+
+
+_ZIG_COMPILES = ("cc", "c++", "build-exe", "build-lib", "build-obj", "test", "run", "translate-c")
+
+
+def _environment(plan: Plan, dialect: str, keep: bool) -> Dict[str, str]:
+    environ = dict(os.environ)
+    if dialect == "rustc":
+        return environ
+    for name in ("CCC_OVERRIDE_OPTIONS",) if keep else ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS"):
+        value = plan.original.get(name)
+        environ.pop(name, None)
+        if value is not None:
+            environ[name] = value
+    shims = str(Path(plan.state, "bin"))
+    folders = [folder for folder in environ.get("PATH", os.defpath).split(os.pathsep) if folder != shims]
+    environ["PATH"] = os.pathsep.join(folders)
+    return environ
+
+
+def _short_enough(plan: Plan, arguments: List[str], dialect: str) -> List[str]:
+    """*arguments*, in a response file where they are many (they came out of one)."""
+    if dialect == "zig" or sum(len(os.fsencode(argument)) + 1 for argument in arguments) < _LINE_LIMIT:
+        return arguments
+    path = Path(plan.state, "responses", str(os.getpid()))
+    path.write_bytes(os.fsencode("\n".join(arguments) + "\n" if dialect == "rustc" else join_response(arguments)))
+    return [f"@{path}"]
+
+
+def _caller() -> str:
+    try:
+        return Path(f"/proc/{os.getppid()}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""  # no /proc here; the origin is then told less exactly
+
+
+def run(state: str, name: str, machine: str, real: str, launcher: str, given: Sequence[str]) -> None:
+    """Filter *given* and become the real program. Raises EnforcementError for what is refused."""
+    plan = load_plan(state)
+    program = plan.programs[name]
+    if not real:
+        real, machine = _stranger(name)
+    if plan.mode is Mode.REPORT:
+        write_record(state, name, machine, _caller(), given, (), (), "", refused=False)
+        os.execv(real, [real, *given])  # noqa: S606
+    arguments = expand_responses(given, os.getcwd()) if program.dialect != "rustc" else _rust_arguments(given)
+    try:
+        outcome, added, kernel = rewritten(plan, program, machine, arguments)
+        if plan.mode is Mode.REFUSE:
+            _refuse(outcome, name)
+    except EnforcementError:
+        outcome = filter_arguments(arguments, program.dialect, machine, plan.level(machine))
+        write_record(state, name, machine, _caller(), arguments, outcome.removed, (), "", refused=True)
+        raise
+    write_record(
+        state,
+        name,
+        machine,
+        _caller(),
+        arguments,
+        outcome.removed,
+        added,
+        kernel.reason if kernel else "",
+        refused=False,
+    )
+    if kernel is not None and program.dialect == "cc1":
+        _note_kernel(plan, kernel, arguments)
+    keep = any(one.startswith(("-specs", "--specs", "-B", "-wrapper", "--prefix")) for one in arguments)
+    line = [real, *_short_enough(plan, [*outcome.arguments, *added], program.dialect)]
+    if launcher:
+        line.insert(0, launcher)
+    os.execve(line[0], line, _environment(plan, program.dialect, keep))  # noqa: S606 - becoming the compiler is the point
+
+
+def _stranger(name: str) -> Tuple[str, str]:
+    """The real program and the machine behind the part *name* of a gcc that was not on PATH when the build began."""
+    import shutil
+
+    from .discovery import ask, machine_of
+
+    caller = os.environ.get("COLLECT_GCC", "gcc")
+    environ = {key: value for key, value in os.environ.items() if key != "COMPILER_PATH"}
+    part = name.split(" ")[-1]
+    real = ask([caller, f"-print-prog-name={part}"], environ).strip()
+    if not os.path.isabs(real):
+        real = shutil.which(real, path=environ.get("PATH")) or real
+    return real, machine_of(ask([caller, "-dumpmachine"], environ).strip())
+
+
+def _rust_arguments(given: Sequence[str]) -> List[str]:
+    """rustc's own response files: one argument a line, no quoting, not nested."""
+    arguments: List[str] = []
+    for argument in given:
+        if argument.startswith("@") and os.path.isfile(argument[1:]):
+            arguments.extend(os.fsdecode(Path(argument[1:]).read_bytes()).splitlines())
+        else:
+            arguments.append(argument)
+    return arguments
+
+
+def main(words: Sequence[str]) -> int:
+    """Entry of the script: 1 when the call is refused, else it does not come back."""
+    state, name, machine, real, launcher, *given = words
+    try:
+        run(state, name, machine, real, launcher, given)
+    except BaselineBuildError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
