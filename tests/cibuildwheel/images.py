@@ -210,8 +210,12 @@ END
               ld -r "$(gcc -print-file-name=$start)" marker.o -o trapped.o
               cp trapped.o "$(gcc -print-file-name=$start)"
             done
-            specs=$(dirname "$(gcc -print-libgcc-file-name)")/specs
-            gcc -dumpspecs | sed '/^\\*cc1_options:/{{n;s/^/%{{!march=*:-march=x86-64-v2}} /}}' >"$specs"
+            for driver in gcc g++; do
+              real=$(readlink -f "/usr/bin/$driver")
+              mv "$real" "$real.real"
+              printf '#!/bin/sh\nexec %s.real -march=x86-64-v2 "$@"\n' "$real" >"$real"
+              chmod +x "$real"
+            done
             rm -f marker.S marker.o trapped.o
             echo 'int main(void){{return 0;}}' | gcc -x c - -o probe
             readelf -n probe | grep -q 'x86-64-v2'

@@ -1,0 +1,153 @@
+"""Unmodified cibuildwheel on local images: the example project, and the trap of AlmaLinux 9 based images."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import venv
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+import pytest
+
+from tests.cibuildwheel.images import Image, Workshop
+from tests.conftest import ROOT
+from tests.tools import missing, require_tool
+
+pytestmark = pytest.mark.cibuildwheel
+
+PYPY_IMAGE = Image("trixie")
+OLD_IMAGE = Image("bullseye")
+TRAP_IMAGE = Image("bookworm", trap=True)
+
+
+@pytest.fixture(scope="session")
+def workshop(shared_cache: Path) -> Workshop:
+    if os.geteuid() != 0:
+        missing("debootstrap and the container engine need root")
+    for tool in ("podman", "runc", "debootstrap"):
+        require_tool(tool)
+    home = os.environ.get("BASELINE_BUILD_TEST_IMAGES")
+    return Workshop(Path(home) if home else shared_cache / "cibuildwheel")
+
+
+@pytest.fixture(scope="session")
+def tool(shared_cache: Path) -> Path:
+    home = shared_cache / "cibuildwheel-venv"
+    program = home / "bin" / "cibuildwheel"
+    if not program.exists():
+        venv.create(home, with_pip=True, clear=True)
+        command = [str(home / "bin" / "python"), "-m", "pip", "install", "-q", "cibuildwheel>=4,<5"]
+        subprocess.run(command, check=True)
+    return program
+
+
+def copy_project(target: Path) -> Path:
+    """The example project as git has it, so that nothing of the working folder leaks into the container."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def step_seconds(output: str) -> Dict[str, List[float]]:
+    """Seconds of each of cibuildwheel's steps, by the step's title, in order of appearance."""
+    steps: Dict[str, List[float]] = {}
+    title = ""
+    for line in output.splitlines():
+        if line.endswith("...") and not line.startswith(" "):
+            title = line.strip(" .")
+        took = re.search(r"✓ ([0-9.]+)s", line)
+        if took and title:
+            steps.setdefault(title, []).append(float(took.group(1)))
+    return steps
+
+
+def scan(wheel: Path) -> Tuple[int, str]:
+    command = [sys.executable, "-m", "baseline_build", "scan", str(wheel)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_example_project_on_cpython_and_pypy(workshop: Workshop, tool: Path, tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    out = tmp_path / "wheelhouse"
+    result = workshop.cibuildwheel(tool, PYPY_IMAGE, project, out, PYPY_IMAGE.pythons, {})
+    (workshop.home / "example.log").write_text(result.stdout)
+    assert result.returncode == 0, result.stdout[-6000:]
+    tags = sorted(wheel.name.split("-")[2] for wheel in out.glob("*.whl"))
+    assert tags == ["cp313", "pp311"]
+    for wheel in out.glob("*.whl"):
+        assert "manylinux" in wheel.name
+        status, text = scan(wheel)
+        assert status == 0, text
+    first, second = step_seconds(result.stdout)["Building wheel"]
+    print(f"first interpreter {first:.1f} s, second {second:.1f} s: {second / first:.0%}")
+
+
+PROGRAM = {
+    "pyproject.toml": """
+        [build-system]
+        requires = ["setuptools>=77"]
+        build-backend = "setuptools.build_meta"
+        [project]
+        name = "marked"
+        version = "1"
+        [tool.setuptools]
+        packages = ["marked"]
+    """,
+    "setup.py": """
+        import subprocess
+        from setuptools import Distribution, setup
+        from setuptools.command.build_py import build_py
+
+        class Build(build_py):
+            def run(self):
+                super().run()
+                flags = ["-O2", "-march=x86-64", "-no-pie"]
+                subprocess.run(["gcc", *flags, "hello.c", "-o", self.build_lib + "/marked/hello"], check=True)
+
+        class Binary(Distribution):
+            def has_ext_modules(self):
+                return True
+
+        setup(cmdclass={"build_py": Build}, distclass=Binary)
+    """,
+    "hello.c": """
+        #include <stdio.h>
+        int main(void) { puts("hello"); return 0; }
+    """,
+    "marked/__init__.py": "",
+}
+
+
+def test_trap_plain_auditwheel_refuses_and_ours_delivers(workshop: Workshop, tool: Path, tmp_path: Path) -> None:
+    project = tmp_path / "marked-project"
+    for name, text in PROGRAM.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip())
+    subprocess.run(["cp", "-r", str(ROOT / "baseline_build"), str(project / "baseline_build")], check=True)
+    builds = TRAP_IMAGE.pythons
+    plain = {"CIBW_REPAIR_WHEEL_COMMAND_LINUX": "auditwheel repair -w {dest_dir} {wheel}"}
+    refused = workshop.cibuildwheel(tool, TRAP_IMAGE, project, tmp_path / "plain", builds, plain)
+    assert refused.returncode != 0
+    assert "x86-64-v2" in refused.stdout, refused.stdout[-4000:]
+
+    ours = {
+        "CIBW_BEFORE_BUILD": "python -m pip install {project}/baseline_build",
+        "CIBW_REPAIR_WHEEL_COMMAND_LINUX": "baseline-build repair -w {dest_dir} {wheel}",
+        "CIBW_TEST_COMMAND": "$(python -c 'import marked; print(marked.__path__[0])')/hello",
+    }
+    delivered = workshop.cibuildwheel(tool, TRAP_IMAGE, project, tmp_path / "ours", builds, ours)
+    assert delivered.returncode == 0, delivered.stdout[-6000:]
+    (wheel,) = (tmp_path / "ours").glob("*.whl")
+    status, text = scan(wheel)
+    assert status == 0, text
