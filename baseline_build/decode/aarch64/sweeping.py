@@ -10,13 +10,17 @@ from __future__ import annotations
 import sys
 from array import array
 from itertools import chain, compress
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union, cast
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Sequence, Tuple, cast
 
 from ...isa.model import Requirement
+from ..engine import library
 from ..model import Flow, Instruction, Sweep
+from .compiled import run as run_compiled
+from .notes import Bytes, Notes
 from .table import Operand, Row, candidates, requirements, row_of
 
-Bytes = Union[bytes, bytearray, memoryview]
+if TYPE_CHECKING:
+    Pages = array[int]
 
 _CHUNK = 1 << 16  # words a round: bounds the memory of the intermediate lists
 _MEMORY = 1 << 18  # distinct words whose row is remembered
@@ -99,92 +103,95 @@ def low_half(word: int, register: int) -> int:
     return -1
 
 
-class _Pass:
-    """The growing answer of one sweep."""
-
-    def __init__(self) -> None:
-        self.instructions = 0
-        self.marks: Tuple[array[int], array[int], array[int]] = (array("Q"), array("B"), array("H"))
-        self.branches: Tuple[array[int], array[int], array[int], array[int]] = (
-            array("Q"), array("B"), array("B"), array("Q"))  # fmt: skip
-        self.references: List[Tuple[int, int]] = []
-        self.undecoded: List[Tuple[int, int]] = []
-
-    def skip(self, address: int, length: int) -> None:
-        """Note *length* bytes that are no instruction."""
-        if self.undecoded and sum(self.undecoded[-1]) == address:
-            start, before = self.undecoded[-1]
-            self.undecoded[-1] = (start, before + length)
-        else:
-            self.undecoded.append((address, length))
-
-    def words(self, words: Sequence[int], halves: List[int], address: int) -> None:
-        """Look at a round of words (*halves*: their upper halves), the first at *address*."""
+def _classes(halves: List[int]) -> bytes:
+    """What each of the upper halves says."""
+    kinds = bytes(map(_kinds.__getitem__, halves))
+    if _UNSEEN in kinds:
+        for half in set(halves):
+            if _kinds[half] == _UNSEEN:
+                _learn(half)
         kinds = bytes(map(_kinds.__getitem__, halves))
-        if _UNSEEN in kinds:
-            for half in set(halves):
-                if _kinds[half] == _UNSEEN:
-                    _learn(half)
-            kinds = bytes(map(_kinds.__getitem__, halves))
-        self.instructions += len(words)
-        close = list(compress(range(len(words)), kinds.translate(_CLOSE)))
-        rows = list(map(_notable.__getitem__, map(words.__getitem__, close)))
-        rest = compress(rows, rows)
-        at, lengths, flows, targets = (column.append for column in self.branches)
-        # Everything of note in order; sorting two ascending runs is one merge.
-        for index in sorted(chain(compress(range(len(words)), kinds.translate(_DIRECT)), compress(close, rows))):
-            kind, word, place = kinds[index], words[index], address + 4 * index
-            if kind == _FAR:  # direct branches are near a quarter of all words: no call for each
-                offset = ((word & 0x3FFFFFF) << 2) - ((word & 0x2000000) << 3)
-            elif kind == _NEAR:
-                offset = (word >> 3 & 0x1FFFFC) - ((word & 0x800000) >> 2)
-            else:
-                row = cast(Row, next(rest))
-                self.one(row, word, place)
-                if row.operand is Operand.ADRP:
-                    self.pair(words, index, address)
-                continue
-            at(place)
-            lengths(4)
-            flows(_uniform[halves[index]].flow)
-            targets(place + offset & _ADDRESS)
+    return kinds
 
-    def one(self, row: Row, word: int, address: int) -> None:
-        """Note what *word* of *row* at *address* says."""
-        if not row.valid:
-            self.instructions -= 1
-            self.skip(address, 4)
+
+def _look(notes: Notes, words: Sequence[int], halves: List[int], address: int, pages: Pages) -> None:
+    """Note what a round of words says, the first being at *address*; *halves* are their upper halves."""
+    kinds = _classes(halves)
+    notes.instructions += len(words)
+    close = list(compress(range(len(words)), kinds.translate(_CLOSE)))
+    rows = list(map(_notable.__getitem__, map(words.__getitem__, close)))
+    rest = compress(rows, rows)
+    at, flows, targets = notes.branch_addresses.append, notes.branch_flows.append, notes.branch_targets.append
+    # Everything of note in order; sorting two ascending runs is one merge.
+    for index in sorted(chain(compress(range(len(words)), kinds.translate(_DIRECT)), compress(close, rows))):
+        kind, word, place = kinds[index], words[index], address + 4 * index
+        if kind == _FAR:  # direct branches are near a quarter of all words: no call for each
+            offset = ((word & 0x3FFFFFF) << 2) - ((word & 0x2000000) << 3)
+        elif kind == _NEAR:
+            offset = (word >> 3 & 0x1FFFFC) - ((word & 0x800000) >> 2)
+        else:
+            row = cast(Row, next(rest))
+            _note(notes, row, word, place)
+            if row.operand is Operand.ADRP:
+                pages.append(place)
+            continue
+        at(place)
+        flows(_uniform[halves[index]].flow)
+        targets(place + offset & _ADDRESS)
+
+
+def _note(notes: Notes, row: Row, word: int, address: int) -> None:
+    """Note what *word* of *row* at *address* says."""
+    if not row.valid:
+        notes.instructions -= 1
+        notes.skip(address, 4)
+        return
+    if row.requirement:
+        notes.mark_addresses.append(address)
+        notes.mark_requirements.append(row.requirement)
+    named = named_address(row.operand, word, address) if row.operand else 0
+    if row.flow:
+        notes.branch_addresses.append(address)
+        notes.branch_flows.append(row.flow)
+        notes.branch_targets.append(named)
+    elif row.operand:
+        notes.reference_addresses.append(address)
+        notes.reference_targets.append(named)
+
+
+def _pairs(words: Sequence[int], index: int, address: int) -> Iterator[Tuple[int, int]]:
+    """Where the page of the ``adrp`` at *index* is made a full address within the next few instructions."""
+    register = words[index] & 31
+    page = named_address(Operand.ADRP, words[index], address + 4 * index)
+    for later in range(index + 1, min(index + 1 + _PAIR_WINDOW, len(words))):
+        low = low_half(words[later], register)
+        row = _notable[words[later]] if low >= 0 else None
+        if low >= 0 and (row is None or row.valid):
+            yield address + 4 * later, (page + low) & _ADDRESS
+        if words[later] & 31 == register:
             return
-        if row.requirement:
-            self.marks[0].append(address)
-            self.marks[1].append(4)
-            self.marks[2].append(row.requirement)
-        named = named_address(row.operand, word, address) if row.operand else 0
-        if row.flow:
-            self.branches[0].append(address)
-            self.branches[1].append(4)
-            self.branches[2].append(row.flow)
-            self.branches[3].append(named)
-        elif row.operand:
-            self.references.append((address, named))
 
-    def pair(self, words: Sequence[int], index: int, address: int) -> None:
-        """Note where the page of the ``adrp`` at *index* is made a full address within the next few instructions."""
-        register = words[index] & 31
-        page = named_address(Operand.ADRP, words[index], address + 4 * index)
-        for later in range(index + 1, min(index + 1 + _PAIR_WINDOW, len(words))):
-            low = low_half(words[later], register)
-            if low >= 0:
-                self.references.append((address + 4 * later, (page + low) & _ADDRESS))
-            if words[later] & 31 == register:
-                return
 
-    def result(self) -> Sweep:
-        """The answer."""
-        self.references.sort()
-        addresses, targets = zip(*self.references) if self.references else ((), ())
-        return Sweep(self.instructions, *self.marks, *self.branches, array("Q", addresses), array("Q", targets),
-                     tuple(self.undecoded))  # fmt: skip
+def _add_pairs(notes: Notes, view: memoryview, address: int, pages: Pages) -> None:
+    """Put the full addresses made of *pages* (where the ``adrp`` stand) between the other references."""
+    found = list(zip(notes.reference_addresses, notes.reference_targets))
+    for page in pages:
+        offset = page - address
+        words, _ = _host_words(view[offset : offset + 4 * (1 + _PAIR_WINDOW)])
+        found += _pairs(words, 0, page)
+    found.sort()
+    notes.reference_addresses = array("Q", [place for place, _ in found])
+    notes.reference_targets = array("Q", [target for _, target in found])
+
+
+def _run(notes: Notes, view: memoryview, address: int) -> None:
+    """Add to *notes* what the words of *view* say, the first being at *address*."""
+    pages: Pages = array("Q")
+    for start in range(0, len(view), 4 * _CHUNK):
+        words, halves = _host_words(view[start : start + 4 * _CHUNK])
+        _look(notes, words, halves, address + start, pages)
+    if pages:
+        _add_pairs(notes, view, address, pages)
 
 
 def _code_ranges(start: int, end: int, data: Sequence[Tuple[int, int]]) -> Iterator[Tuple[int, int]]:
@@ -214,22 +221,24 @@ def sweep(code: Bytes, address: int, entries: Sequence[int] = (), data: Sequence
     :param data: sorted (start, end) addresses of data between the code (mapping symbols ``$d``), passed over.
     """
     del entries
-    view = memoryview(code).cast("B") if not isinstance(code, memoryview) else code
-    found = _Pass()
+    view = memoryview(code).cast("B")
+    notes = Notes()
+    compiled = library()
     for start, end in _code_ranges(address, address + len(view), data):
         first, last = -(-start // 4) * 4, end // 4 * 4
         if first >= last:
-            found.skip(start, end - start)
+            notes.skip(start, end - start)
             continue
         if first > start:
-            found.skip(start, first - start)
-        for place in range(first, last, 4 * _CHUNK):
-            part = view[place - address : min(place + 4 * _CHUNK, last) - address]
-            words, halves = _host_words(part)
-            found.words(words, halves, place)
+            notes.skip(start, first - start)
+        part = view[first - address : last - address]
+        if compiled is None:
+            _run(notes, part, first)
+        else:
+            run_compiled(compiled, notes, part, first)
         if end > last:
-            found.skip(last, end - last)
-    return found.result()
+            notes.skip(last, end - last)
+    return notes.sweep()
 
 
 def instruction(code: Bytes, address: int, offset: int = 0) -> Instruction:

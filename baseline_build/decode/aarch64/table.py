@@ -115,7 +115,8 @@ def requirements() -> Tuple[Requirement, ...]:
 
 
 @lru_cache(maxsize=1)
-def _buckets() -> Tuple[Tuple[Row, ...], ...]:
+def candidates_by_key() -> Tuple[Tuple[Row, ...], ...]:
+    """The rows, in order, that words with each value of the top eleven bits can belong to."""
     lists: List[List[Row]] = [[] for _ in range(KEYS)]
     for row in rows():
         mask, value = row.mask >> KEY_SHIFT, row.value >> KEY_SHIFT
@@ -131,7 +132,7 @@ def _buckets() -> Tuple[Tuple[Row, ...], ...]:
 
 def candidates(word: int) -> Tuple[Row, ...]:
     """The rows, in order, that words with the top eleven bits of *word* can belong to."""
-    return _buckets()[word >> KEY_SHIFT]
+    return candidates_by_key()[word >> KEY_SHIFT]
 
 
 def row_of(word: int) -> Row:
