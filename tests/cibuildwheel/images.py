@@ -21,13 +21,24 @@ from typing import Dict, Mapping, Sequence, Tuple
 #: suite -> the CPython tag that Debian's own interpreter of the suite gives
 _PYTHON = {"bullseye": "cp39", "bookworm": "cp311", "trixie": "cp313"}
 _DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
-_PACKAGES = (
-    "ca-certificates gcc g++ libc6-dev make cmake ninja-build git file xz-utils python3 python3-pip python3-venv python3-dev"
-).split()
-_PYPY_PACKAGES = "pypy3 pypy3-dev pypy3-venv libffi-dev".split()
+_BUILD_PACKAGES = (
+    "ca-certificates",
+    "gcc",
+    "g++",
+    "libc6-dev",
+    "make",
+    "cmake",
+    "ninja-build",
+    "git",
+    "file",
+    "xz-utils",
+)
+_PYTHON_PACKAGES = ("python3", "python3-pip", "python3-venv", "python3-dev")
+_PYPY_PACKAGES = ("pypy3", "pypy3-dev", "pypy3-venv", "libffi-dev")
 _CHROOT_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# NT_GNU_PROPERTY_TYPE_0 with GNU_PROPERTY_X86_ISA_1_NEEDED (0xc0008002) = baseline | v2; x86-64 psABI, "Program Property".
+# NT_GNU_PROPERTY_TYPE_0 with GNU_PROPERTY_X86_ISA_1_NEEDED (0xc0008002) = baseline | v2; x86-64 psABI, section
+# "Program Property".
 _MARKER = """
     .section .note.gnu.property, "a"
     .p2align 3
@@ -92,7 +103,7 @@ class Workshop:
 
     def cibuildwheel(
         self, tool: Path, image: Image, project: Path, out: Path, builds: Sequence[str], extra: Mapping[str, str]
-    ) -> "subprocess.CompletedProcess[str]":
+    ) -> subprocess.CompletedProcess[str]:
         """Run unmodified cibuildwheel on *project*; *extra* are further ``CIBW_*`` settings."""
         name = self.image(image)
         environ = dict(
@@ -110,7 +121,7 @@ class Workshop:
         )
 
     def _write_podman_settings(self) -> None:
-        """Limits no higher than the host's, runc (crun refuses hybrid cgroups), the host's network, a store of its own."""
+        """Limits no higher than the host's, runc (crun refuses hybrid cgroups), the host's network, a private store."""
         files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1_048_576)
         processes = min(resource.getrlimit(resource.RLIMIT_NPROC)[1], 32_768)
         files = files if files > 0 else 20_000
@@ -136,7 +147,7 @@ class Workshop:
         if done.exists():
             return root
         shutil.rmtree(root, ignore_errors=True)
-        packages = list(_PACKAGES) + (list(_PYPY_PACKAGES) if len(image.pythons) > 1 else [])
+        packages = [*_BUILD_PACKAGES, *_PYTHON_PACKAGES, *(_PYPY_PACKAGES if len(image.pythons) > 1 else ())]
         debian = _DEBIAN_ARCH[image.arch]
         command = ["debootstrap", f"--arch={debian}", "--variant=minbase", f"--include={','.join(packages)}"]
         self._run([*command, image.suite, str(root), _mirror()], f"debootstrap-{image.suite}-{image.arch}.log")
@@ -150,7 +161,10 @@ class Workshop:
         for name in ("etc/ssl/certs/ca-certificates.crt", "etc/resolv.conf"):
             shutil.copyfile(Path("/") / name, root / name)
         (root / "etc/pip.conf").write_text(
-            "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\ndefault-timeout = 180\ndisable-pip-version-check = 1\n"
+            "[global]\n"
+            "cert = /etc/ssl/certs/ca-certificates.crt\n"
+            "default-timeout = 180\n"
+            "disable-pip-version-check = 1\n"
         )
 
     def _install_interpreters(self, image: Image, root: Path) -> None:
