@@ -115,7 +115,7 @@ def _finding(finding: Finding, pen: _Pen) -> List[str]:
     head = f"{finding.code} {word}  "
     place = f" at {finding.address:#x}"
     room = pen.width - 2 - len(head) - len(place)
-    lines = ["  " + pen.paint(head, _COLOURS[finding.verdict]) + pen.fit(finding.function, max(room, 12)) + place]
+    lines = ["  " + pen.paint(head, _COLOURS[finding.verdict]) + pen.fit(finding.function, max(room, 8)) + place]
     what = f"{finding.instruction} needs {finding.feature}"
     if finding.level:
         what += f" ({finding.level})"

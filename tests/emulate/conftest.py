@@ -78,7 +78,7 @@ def arm_python(shared_cache: Path) -> ForeignPython:
         if not (home / "complete").exists():
             _unpack_python(home, root)
             (home / "complete").touch()
-    program = sorted((root / "usr/bin").glob("python3.*"))[0]
+    program = min((root / "usr/bin").glob("python3.*"))
     headers = root / "usr/include"
     return ForeignPython(root, program, [str(headers / program.name), str(headers)])
 

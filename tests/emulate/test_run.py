@@ -19,7 +19,7 @@ Build = Callable[[str, str, str], Path]
 SCRIPT = "import {name}\ndef middle():\n    return {name}.run()\nprint(middle())\n"
 
 
-def run(command: List[str], level: Optional[str], cwd: Path, **extra: str) -> "tuple[emulate.Outcome, bytes]":
+def run(command: List[str], level: Optional[str], cwd: Path, **extra: str) -> tuple[emulate.Outcome, bytes]:
     require_tool("qemu-x86_64", "qemu-x86_64-static")
     seen = bytearray()
     environ: Dict[str, str] = {**os.environ, **extra}
@@ -36,7 +36,7 @@ def run(command: List[str], level: Optional[str], cwd: Path, **extra: str) -> "t
 )
 def test_names_instruction_function_file_and_python_line(
     native_module: Build, tmp_path: Path, interpreter: str, level: str, code: str, instruction: str,
-    features: "tuple[str, ...]", needs: str,
+    features: tuple[str, ...], needs: str,
 ) -> None:  # fmt: skip
     built = native_module("probe", "deep_inside", code)
     script = tmp_path / "script.py"
@@ -174,7 +174,8 @@ def test_the_command_line_says_it_all(native_module: Build, tmp_path: Path, inte
     built = native_module("probe", "deep_inside", MOVDDUP)
     root = Path(emulate.__file__).parent.parent.parent
     done = subprocess.run(
-        [sys.executable, "-m", "baseline_build", "run", "--level", "x86-64", "--", interpreter, "-c", "import probe; probe.run()"],
+        [sys.executable, "-m", "baseline_build", "run", "--level", "x86-64", "--", interpreter, "-c",
+         "import probe; probe.run()"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 132

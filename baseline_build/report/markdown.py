@@ -1,0 +1,100 @@
+"""The report as Markdown, for step summaries, pull requests and issues."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
+from .answer import answer, plural
+
+_MARKS = {
+    Verdict.NOT_APPLICABLE: "➖",
+    Verdict.CLEAN: "✅",
+    Verdict.GUARDED: "✅",
+    Verdict.UNDECIDED: "❔",
+    Verdict.UNPROVEN: "⚠️",
+    Verdict.VIOLATION: "❌",
+}
+_SHOWN = 50  # findings of one file; a step summary is cut off by its host after 1 MiB
+
+
+def render(report: Report) -> str:
+    """*report* as GitHub-flavoured Markdown."""
+    lines: List[str] = []
+    for entry in report.inputs:
+        lines += [*_input(entry), ""]
+    return "\n".join(lines) if lines else "Nothing to scan.\n"
+
+
+def _input(entry: InputReport) -> List[str]:
+    result = answer(entry)
+    lines = [f"## {_MARKS[entry.verdict]} {_code(entry.path.rsplit('/', 1)[-1])}", ""]
+    lines.append(
+        f"**{result.heading}: {_text(result.need)}**" + (f" because {_text(result.reason)}" if result.reason else "")
+    )
+    lines.append("")
+    lines += [f"- {_text(note)}" for note in entry.notes]
+    if entry.files:
+        lines += ["", "| file | verdict | promised | declared | emitted |", "|---|---|---|---|---|"]
+        for file in entry.files:
+            cells = (file.promised, file.declared, file.emitted)
+            levels = " | ".join(_code(cell) if cell else "–" for cell in cells)
+            lines.append(f"| {_code(file.path)} | {_MARKS[file.verdict]} {file.verdict.value} | {levels} |")
+    for file in entry.files:
+        if file.findings or file.notes or file.origin:
+            lines += ["", *_file(file)]
+    return lines
+
+
+def _file(file: FileReport) -> List[str]:
+    lines = [f"### {_code(file.path)}", ""]
+    if file.origin:
+        lines += [f"came from {_text(file.origin)}", ""]
+    lines += [f"- {_text(note)}" for note in file.notes]
+    if file.findings:
+        lines += [
+            "",
+            "| | function | address | instruction | needs | source | why and what to do |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [_row(finding) for finding in file.findings[:_SHOWN]]
+        hidden = len(file.findings) - _SHOWN
+        if hidden > 0:
+            lines += ["", f"… and {plural(hidden, 'finding')} more."]
+    return lines
+
+
+def _row(finding: Finding) -> str:
+    source = f"{finding.source.file}:{finding.source.line}" if finding.source else ""
+    needs = finding.feature + (f" ({finding.level})" if finding.level else "")
+    words = [finding.ground, finding.guard and f"guard: {finding.guard}", finding.hint]
+    if finding.waived_by:
+        words = [f"waived: {finding.waived_by}"]
+    if len(finding.path) > 1:
+        words.insert(0, "way: " + " → ".join(finding.path) + ".")
+    cells = (
+        f"{_MARKS[finding.verdict]} {finding.code}",
+        _code(finding.function),
+        _code(f"{finding.address:#x}"),
+        f"{_code(finding.instruction)} ×{finding.count}",
+        _text(needs),
+        _code(source) if source else "–",
+        _text(" ".join(word for word in words if word)),
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _text(text: str) -> str:
+    """*text* with everything escaped that Markdown or HTML would take for markup."""
+    for mark in "\\`*_{}[]<>|#~":
+        text = text.replace(mark, f"\\{mark}" if mark not in "<>" else {"<": "&lt;", ">": "&gt;"}[mark])
+    return " ".join(text.split())
+
+
+def _code(text: str) -> str:
+    """*text* as a code span; a longer fence where it holds backticks itself, ``|`` escaped for tables."""
+    fence = "`"
+    while fence in text:
+        fence += "`"
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}".replace("|", "\\|")
