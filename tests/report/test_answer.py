@@ -31,22 +31,22 @@ PURE = Report(Verdict.NOT_APPLICABLE, (InputReport("x.whl", None, Verdict.NOT_AP
         (
             report_of(CLEAN_FILE, file_of(GUARDED, UNPROVEN, VIOLATION)),
             (
-                "needs: x86-64-v3 (Haswell 2013, Excavator 2015 or newer) because vpaddd (avx2) in sum_all of pkg/_x.so "
-                "is not behind a test of the CPU"
+                "needs: x86-64-v3 (Haswell 2013, Excavator 2015 or newer) because vpaddd (avx2) in sum_all of "
+                "pkg/_x.so is not behind a test of the CPU"
             ),
         ),
         (
             report_of(file_of(replace(VIOLATION, feature="fma4", level=None, instruction="vfmaddss"), VIOLATION)),
             (
-                "needs: x86-64-v3 (Haswell 2013, Excavator 2015 or newer) plus fma4 because vfmaddss (fma4) in sum_all of "
-                "pkg/_x.so is not behind a test of the CPU"
+                "needs: x86-64-v3 (Haswell 2013, Excavator 2015 or newer) plus fma4 because vfmaddss (fma4) in "
+                "sum_all of pkg/_x.so is not behind a test of the CPU"
             ),
         ),
         (
             report_of(file_of(UNPROVEN, GUARDED)),
             (
-                "may need: x86-64-v3 (Haswell 2013, Excavator 2015 or newer) because vpaddd (avx2) in maybe of pkg/_x.so "
-                "could not be proven to be behind a test of the CPU"
+                "may need: x86-64-v3 (Haswell 2013, Excavator 2015 or newer) because vpaddd (avx2) in maybe of "
+                "pkg/_x.so could not be proven to be behind a test of the CPU"
             ),
         ),
         (

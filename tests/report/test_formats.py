@@ -140,13 +140,13 @@ def test_github() -> None:
     rendered = report.render(report_of(file_of(VIOLATION, replace(VIOLATION, function="other"))), "github")
     assert rendered.splitlines() == [
         (
-            "::error title=x-1.0-cp311-cp311-linux_x86_64.whl%3A violation::needs: x86-64-v3 (Haswell 2013, Excavator 2015 "
-            "or newer) because vpaddd (avx2) in sum_all of pkg/_x.so is not behind a test of the CPU"
+            "::error title=x-1.0-cp311-cp311-linux_x86_64.whl%3A violation::needs: x86-64-v3 (Haswell 2013, "
+            "Excavator 2015 or newer) because vpaddd (avx2) in sum_all of pkg/_x.so is not behind a test of the CPU"
         ),
         (
-            "::error file=src/sum.c,line=13,title=BB101 pkg/_x.so%3A avx2::vpaddd in sum_all needs avx2 (x86-64-v3), and 1 "
-            "more function of pkg/_x.so in x-1.0-cp311-cp311-linux_x86_64.whl%0ANothing in this wheel ever asks what the "
-            "CPU can do.%0ACompile src/sum.c without -mavx2."
+            "::error file=src/sum.c,line=13,title=BB101 pkg/_x.so%3A avx2::vpaddd in sum_all needs avx2 "
+            "(x86-64-v3), and 1 more function of pkg/_x.so in x-1.0-cp311-cp311-linux_x86_64.whl%0ANothing in "
+            "this wheel ever asks what the CPU can do.%0ACompile src/sum.c without -mavx2."
         ),
     ]
     assert report.render(GOOD, "github") == (
