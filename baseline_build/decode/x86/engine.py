@@ -229,7 +229,8 @@ def instruction(mode: int, code: Bytes, address: int, offset: int = 0) -> Instru
     length = last + (entry & 15)
     if entry == INVALID or length > min(LONGEST, available) or _no_suffix(machine, window, length, entry):
         return Instruction(place, 1, "(bad)", frozenset(), Flow.NEXT, None, None, False)
-    mnemonic, features = machine.identity(steps, window[length - 1])
+    suffixed = entry & SUFFIX_BIT
+    mnemonic, features = machine.suffix_identity(window[length - 1]) if suffixed else machine.identity(steps)
     return Instruction(
         place,
         length,

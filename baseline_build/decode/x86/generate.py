@@ -149,26 +149,29 @@ class Describer:
             prefix = "nfx"
         width = "*" if info.is_wig or info.encoding in (0, 4) else str(info.w)
         length = "*" if info.is_lig or info.encoding in (0, 4) else str(info.l)
-        opcode, modrm = _opcode(info, kinds)
+        opcode, place = _opcode(info, kinds)
+        if "PADLOCK" in cpuid[0]:
+            place = place.partition(":")[0]  # only reg selects among them
         mode = "*" if mode32 and mode64 else "64" if mode64 else "32"
         features = self._features(mnemonic, cpuid, info)
         flow = _flow(self.flows[instruction.flow_control], mnemonic, kinds)
         table = "0f" if info.encoding == 4 else _MAPS[info.table]
 
-        def form(mode: str, width: str, features: str) -> Form:
+        def form(modrm: str, mode: str, width: str, features: str) -> Form:
             return Form(
                 _ENCODINGS[info.encoding], table, prefix, opcode, width, length, modrm, mode, flow, flags, mnemonic,
                 features, info.operand_size, info.address_size, info.default_op_size64, immediate,
             )  # fmt: skip
 
-        if mnemonic in ("lahf", "sahf"):
-            yield form("64", width, "sahf")
-            yield form("32", width, "")
-        elif info.is_wig32 and mode == "*":
-            yield form("64", width, features)
-            yield form("32", "*", features)
-        else:
-            yield form(mode, width, features)
+        for modrm in _groups(place, kinds):
+            if mnemonic in ("lahf", "sahf"):
+                yield form(modrm, "64", width, "sahf")
+                yield form(modrm, "32", width, "")
+            elif info.is_wig32 and mode == "*":
+                yield form(modrm, "64", width, features)
+                yield form(modrm, "32", "*", features)
+            else:
+                yield form(modrm, mode, width, features)
 
     def _features(self, mnemonic: str, cpuid: List[str], info: Any) -> str:
         if mnemonic in HARMLESS or mnemonic in PRIVILEGED:
@@ -229,6 +232,15 @@ def _opcode(info: Any, kinds: List[str]) -> Tuple[str, str]:
         place = "r"
     group = f"/{info.group_index}" if info.group_index >= 0 else ""
     return f"{opcode:02x}", place + group + (f":{info.rm_group_index}" if info.rm_group_index >= 0 else "")
+
+
+def _groups(place: str, kinds: List[str]) -> List[str]:
+    """*place* once for every register number that exists where ModRM.reg names a segment or control register."""
+    if "SEG_REG" in kinds:
+        return [f"{place}/{reg}" for reg in ((0, 2, 3, 4, 5) if kinds[0] == "SEG_REG" else range(6))]
+    if "CR_REG" in kinds:
+        return [f"{place}/{reg}" for reg in (0, 2, 3, 4)]
+    return [place]
 
 
 def _flow(flow: str, mnemonic: str, kinds: List[str]) -> str:

@@ -75,7 +75,8 @@ class Row(NamedTuple):
     def precision(self) -> int:
         """How much of the encoding the row pins down; of two rows that fit, the higher one counts."""
         pinned = (self.reg != ANY) * 4 + (self.rm != ANY) * 2 + (self.place in "mrs") + (self.size != "-") * 8
-        return pinned + (self.mode != ANY)
+        # Knights Corner used encodings of its own that AVX-512 took up with another meaning.
+        return pinned + (self.mode != ANY) - 16 * (self.features == ("knc",))
 
 
 Index = Dict[Tuple[str, int, int], Tuple[Row, ...]]

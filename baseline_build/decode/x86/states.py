@@ -20,6 +20,7 @@ from __future__ import annotations
 import threading
 from typing import Callable, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
+from ...errors import InternalError
 from ...isa.tables import X86
 from ..model import Flow
 from .rows import ANY, Index, Row, load
@@ -162,11 +163,8 @@ class States:
 
     # -- states -----------------------------------------------------------------------------------------------------
 
-    def identity(self, steps: Sequence[Tuple[int, int]], last: int) -> Identity:
-        """Name and features of the instruction that the walk *steps*, (state, byte) each, has led to.
-
-        *last* is the instruction's last byte; 3DNow! has its opcode there.
-        """
+    def identity(self, steps: Sequence[Tuple[int, int]]) -> Identity:
+        """Name and features of the instruction that the walk *steps*, (state, byte) each, has led to."""
         for base, byte in reversed(steps):
             explain = self._explanations.get(base)
             if explain is not None:
@@ -174,8 +172,11 @@ class States:
                 if found is None:
                     found = self._identities[base + byte] = explain(byte)
                 return found
-        row = self.index["3dnow", 15, last][0]
-        return Identity(row.mnemonic, frozenset(row.features))
+        raise InternalError("BB914", "an instruction without name", where=" ".join(f"{byte:02x}" for _, byte in steps))
+
+    def suffix_identity(self, last: int) -> Identity:
+        """Name and features of the 3DNow! instruction that ends in the byte *last*, which :attr:`suffixes` knows."""
+        return _identity(self.index["3dnow", 15, last][0], apx=False)
 
     def _state(
         self, key: Key, fill: Callable[[List[int], int], None], explain: Optional[Callable[[int], Identity]] = None
@@ -379,6 +380,9 @@ class States:
             return self._leaf(around, rows[0]).value(1)
         older = self._older_vector(vector, around, opcode)
         guess = self._guess(vector, every or older, opcode)
+        if vector.map == 4 and vector.encoding == "evex":
+            # Legacy instructions: pp = 66 and W are the operand size, as in their older form.
+            around = around._replace(operand16=vector.prefix == "66", rex=vector.w)
 
         def build() -> int:
             def fill(block: List[int], base: int) -> None:
@@ -440,6 +444,8 @@ class States:
         if not prefixes.apx:
             return rows
         known = tuple(row for row in rows if _rex2_allows(table, opcode))
+        if prefixes == Prefixes(self.mode, depth=prefixes.depth, rex=0, apx=True):
+            known = self.index.get(("rex2", table, opcode), known)
         if known or (table == _ONE_BYTE and (opcode in _PREFIX_BYTES or opcode == 0x0F)):
             return known
         return (self._guess(Vector("legacy", table, "np", 0, 0), rows, opcode),)
