@@ -139,7 +139,7 @@ class Discovery:
 
 
 def classify(name: str) -> Optional[str]:
-    """What a program of that name is: ``compiler``, ``as``, ``ld``, ``rustc``, ``go``, ``zig``, ``launcher``; or None."""
+    """What a program of that name is, ``compiler`` or the dialect of a :class:`Program`; ``None`` for anything else."""
     if name in LAUNCHERS:
         return "launcher"
     if name in ("rustc", "go", "zig"):

@@ -16,58 +16,17 @@ from .records import Known
 from .tables import Kind, family_of, flags, meaning, target_of
 
 # Variables that hold a compiler command, and those that hold options for one.
-COMMANDS = [
-    "CC",
-    "CXX",
-    "CPP",
-    "OBJC",
-    "OBJCXX",
-    "FC",
-    "F77",
-    "F90",
-    "F95",
-    "AS",
-    "LD",
-    "LDSHARED",
-    "LDCXXSHARED",
-    "LINKCC",
-    "RUSTC",
-    "CC_FOR_BUILD",
-    "CXX_FOR_BUILD",
-    "HOSTCC",
-    "HOSTCXX",
-    "CUDAHOSTCXX",
-    "BUILD_CC",
-    "BUILD_CXX",
-    "NVCC_CCBIN",
-    "MPICH_CC",
-    "OMPI_CC",
-    "OMPI_CXX",
-]
-_OPTIONS = [
-    "CFLAGS",
-    "CXXFLAGS",
-    "CPPFLAGS",
-    "OBJCFLAGS",
-    "OBJCXXFLAGS",
-    "FFLAGS",
-    "FCFLAGS",
-    "ASFLAGS",
-    "LDFLAGS",
-    "LDLIBS",
-    "RUSTFLAGS",
-    "CARGO_BUILD_RUSTFLAGS",
-    "CGO_CFLAGS",
-    "CGO_CXXFLAGS",
-    "CGO_LDFLAGS",
-    "ARCHFLAGS",
-    "OPT",
-    "BASECFLAGS",
-    "EXTRA_CFLAGS",
-    "CCC_OVERRIDE_OPTIONS",
-]
+COMMANDS = (
+    *("CC", "CXX", "CPP", "OBJC", "OBJCXX", "FC", "F77", "F90", "F95", "AS", "LD", "LDSHARED", "LDCXXSHARED", "LINKCC"),
+    *("CC_FOR_BUILD", "CXX_FOR_BUILD", "HOSTCC", "HOSTCXX", "BUILD_CC", "BUILD_CXX", "RUSTC"),
+    *("CUDAHOSTCXX", "NVCC_CCBIN", "MPICH_CC", "OMPI_CC", "OMPI_CXX"),
+)
+_OPTIONS = frozenset(("LDLIBS", "OPT", "BASECFLAGS", "CCC_OVERRIDE_OPTIONS"))
 _LAUNCHER_VARIABLES = re.compile(r"CMAKE_[A-Z]+_COMPILER_LAUNCHER\Z")
-_INTERPRETER = [
+_INTERPRETER = (
+    *("CC", "CXX", "CFLAGS", "OPT", "BASECFLAGS", "PY_CFLAGS", "CCSHARED", "LDSHARED", "LDFLAGS", "CPPFLAGS"),
+    *("PY_LDFLAGS", "BLDSHARED"),
+)
     "CC",
     "CXX",
     "CFLAGS",
@@ -114,7 +73,8 @@ def override_options(plan: Plan, machine: str) -> Optional[str]:
 
     Documented in clang/include/clang/Driver/ToolChain (driver's ``ApplyQAOverride``): ``#`` edits in silence,
     ``s/A/B/`` replaces by regular expression, ``+X`` appends. An option is replaced by the promised level's, which
-    may stand there any number of times; the front end's ``-target-cpu`` becomes a note for the debugger.
+    may stand there any number of times; the front end's ``-target-cpu`` becomes a note for the debugger. Edits are
+    separated by blanks, so an appended option with a blank in it cannot be said this way and is left out.
     """
     added = plan.added("clang", machine, modern=False)
     level = plan.level(machine)
@@ -136,7 +96,7 @@ def override_options(plan: Plan, machine: str) -> Optional[str]:
     edits.append("s/x86-64-v[2-9]/noseparate-code/")
     before = plan.original.get("CCC_OVERRIDE_OPTIONS")
     earlier = [before.lstrip("#").strip()] if before else []
-    return "# " + " ".join([*earlier, *edits, *("+" + option for option in added)])
+    return "# " + " ".join([*earlier, *edits, *("+" + option for option in added if " " not in option)])
 
 
 class Commands:

@@ -92,7 +92,10 @@ def _choice(name: str, candidates: List[Part], plan: Plan) -> str:
 
 
 def write_inner(plan: Plan, found: Mapping[str, List[Part]]) -> None:
-    """Write all shims of COMPILER_PATH."""
+    """Write all shims of COMPILER_PATH, and the gate before the assembler."""
+    shims.write_executable(
+        Path(plan.state, "gate", "as"), shims.gate_text(plan, _choice("as", found.get("as", []), plan))
+    )
     folder = Path(plan.state, "inner")
     for name, candidates in found.items():
         program = inner_program(name)

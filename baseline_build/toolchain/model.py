@@ -46,6 +46,7 @@ class Enforcement:
     :param strict: no run-time dispatch is declared: the assembler refuses every instruction above the level, and
         ARM64 code gets no outline atomics.
     :param root: the project's folder: kernels are named relative to it.
+    :param append: options for every compilation beside the level's (``-ffile-prefix-map=…``).
     """
 
     levels: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Enforcement:
     strict: bool = False
     kernels: Tuple[Kernel, ...] = ()
     root: Optional[Path] = None
+    append: Tuple[str, ...] = ()
 
 
 class Origin(enum.Enum):
@@ -169,6 +171,22 @@ class CompileLog:
         if self.unknown:
             parts.append("passed on unknown " + ", ".join(flag for flag, _ in self.unknown[:6]))
         return "; ".join(parts)
+
+    def details(self) -> str:
+        """Many lines: every distinct removal with its origin, unknown options, notes, and each call."""
+        lines = [
+            f"{'refused' if one.refused else 'removed'} {one.flag}: {one.origin.value} ({one.via}), {one.count}x"
+            for one in self.removals
+        ]
+        lines += [f"unknown, passed on: {flag}, {count}x" for flag, count in self.unknown]
+        lines += self.notes
+        lines += [f"{member.name} in {member.output}: above the level" for member in self.members]
+        for call in self.calls:
+            units = " ".join(call.units) or "-"
+            lines.append(
+                f"{call.program} {units} -> {call.output or '-'}: removed {' '.join(call.removed) or 'nothing'}"
+            )
+        return "\n".join(lines)
 
     def to_json(self) -> str:
         """The compile report: a versioned JSON document, deterministic for the same calls."""

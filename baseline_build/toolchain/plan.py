@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from .additions import additions
+from .additions import additions, quiet
 from .discovery import Program
 from .model import Enforcement, Kernel, Mode
 from .tables import default_level
@@ -34,6 +34,7 @@ class Plan:
     programs: Mapping[str, Program]
     original: Mapping[str, Optional[str]]
     crt: Mapping[str, str]
+    append: Tuple[str, ...] = ()
 
     def level(self, machine: str) -> Optional[str]:
         """The promised level of *machine*, ``None`` where it has none."""
@@ -43,7 +44,21 @@ class Plan:
         """What is put last on a call."""
         if self.mode is Mode.REPORT:
             return ()
-        return additions(dialect, machine, self.level(machine), strict=self.strict, modern=modern)
+        level = additions(dialect, machine, self.level(machine), strict=self.strict, modern=modern)
+        return level + self.appended(dialect, modern=modern)
+
+    def appended(self, dialect: str, *, modern: bool = True) -> Tuple[str, ...]:
+        """The caller's own options for every compilation."""
+        if dialect not in ("gcc", "clang", "cc1") or not self.append:
+            return ()
+        return quiet(self.append, modern) if dialect == "clang" else self.append
+
+    def search_path(self) -> Optional[str]:
+        """COMPILER_PATH for a compiler whose options are filtered: the user's own, behind the gate's assembler."""
+        before = self.original.get("COMPILER_PATH")
+        if not self.strict or self.mode is Mode.REPORT:
+            return before
+        return os.pathsep.join([str(Path(self.state, "gate")), *([before] if before else [])])
 
     def kernel(self, path: str, directory: str) -> Optional[Kernel]:
         """The exemption that holds for the source *path*, as named in *directory*."""
@@ -57,7 +72,7 @@ class Plan:
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Whether the relative *path* is meant by *pattern*: ``*`` and ``?`` stay within a folder, ``**`` crosses folders."""
+    """Whether the relative *path* is meant: ``*`` and ``?`` stay within a folder, ``**`` crosses folders."""
     return _expression(pattern).match(path.replace(os.sep, "/")) is not None
 
 
@@ -89,6 +104,7 @@ def load_plan(state: str) -> Plan:
         Kernel(tuple(kernel["sources"]), kernel["level"], kernel["reason"]) for kernel in body["kernels"]
     )
     body["programs"] = {name: Program(**program) for name, program in body["programs"].items()}
+    body["append"] = tuple(body["append"])
     return Plan(**body)
 
 
@@ -106,6 +122,7 @@ def plan_for(
         {program.name: program for program in programs},
         dict(original),
         {},
+        enforcement.append,
     )
     for machine in {program.machine for program in programs}:
         plan.added("gcc", machine)

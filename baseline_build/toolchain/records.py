@@ -1,9 +1,9 @@
 """The raw log of a session: what shims write, and how it becomes a :class:`~.model.CompileLog`.
 
 Every process appends to a file of its own, named after its process number, so that no record can be torn by another
-one. A record is a run of fields, each closed by a NUL byte: ``bb1``, name, machine, working folder, calling program, number of
-arguments, the arguments, removed options (newline after each), added options (newline between), reason of an exemption,
-``1`` if refused.
+one. A record is a run of fields, each closed by a NUL byte: ``bb1``, name, machine, working folder, calling program,
+number of arguments, the arguments, removed options (newline after each), added options (newline between), reason of an
+exemption, ``1`` if refused.
 """
 
 from __future__ import annotations
@@ -176,6 +176,8 @@ def _seen(record: Record, plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...],
         arguments = expand_responses(arguments, record.directory)
     outcome = filter_arguments(arguments, program.dialect, record.machine, plan.level(record.machine))
     removed = outcome.removed if plan.mode is Mode.REPORT else record.removed
+    own = plan.added(program.dialect, record.machine)  # what a shim further out has added is no news
+    removed = tuple(flag for flag in removed if flag not in own)
     foreign = frozenset(outcome.foreign)
     return removed, tuple(one for one in removed if one in foreign), outcome.unknown
 

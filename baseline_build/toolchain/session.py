@@ -22,7 +22,7 @@ from .records import Known, compile_log
 from .start_files import cleared_start_files
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
-_FOLDERS = ("bin", "inner", "log", "maps", "kernels", "responses", "crt")
+_FOLDERS = ("bin", "inner", "log", "maps", "kernels", "responses", "crt", "gate", "errors", "refused")
 
 
 class Session:
@@ -40,6 +40,12 @@ class Session:
     def log(self) -> CompileLog:
         """All compiler calls so far. Raises InternalError BB690 when the log is damaged."""
         return compile_log(self.plan, self._known, self._notes)
+
+    def refusals(self) -> Tuple[str, ...]:
+        """What the assembler gate refused so far: ``foo.c:13: vpaddd in function f`` (BB606)."""
+        files = sorted(Path(self.plan.state, "refused").iterdir())
+        lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+        return tuple(dict.fromkeys(lines))
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:

@@ -44,4 +44,5 @@ fi
 printf '%s\0' "$removed" @ADDED_TEXT@ '' '' >>"$state/log/$$" || exit 70
 @LINK@
 @ENVIRONMENT@
-exec ${launcher:+"$launcher"} "$real" "$@" @ADDED@
+set -- "$@" @ADDED@
+@RUN@

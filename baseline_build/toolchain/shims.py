@@ -19,9 +19,9 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional
 
-from .discovery import Program
+from .discovery import Program, host_machine
 from .filtering import TAKES_VALUE
 from .model import Mode
 from .plan import Plan
@@ -129,19 +129,25 @@ def _scan(plan: Plan, dialect: str, machine: str) -> str:
     return scan
 
 
-def _given_back(plan: Plan, names: Sequence[str], keep: Sequence[str] = ()) -> List[str]:
-    lines = []
-    for name in names:
-        value = plan.original.get(name)
-        line = f"unset {name}" if value is None else f"{name}={quote(value)}\nexport {name}"
-        lines.append(f'if [ -z "$keep" ]; then\n{line}\nfi' if name in keep else line)
+def _environment(plan: Plan, *, inner: bool) -> List[str]:
+    """Shell code that sets the variables of the session back, but for COMPILER_PATH where ``keep`` is set."""
+
+    def setting(name: str, value: Optional[str]) -> str:
+        return f"unset {name}" if value is None else f"{name}={quote(value)}\nexport {name}"
+
+    lines = [setting("CCC_OVERRIDE_OPTIONS", plan.original.get("CCC_OVERRIDE_OPTIONS"))]
+    if not inner:
+        lines.append(f'if [ -z "$keep" ]; then\n{setting("COMPILER_PATH", plan.search_path())}\nfi')
     return lines
 
 
 def without_shims(plan: Plan) -> str:
     """Shell code that takes the shims off PATH, wherever the build has put them meanwhile."""
     folder = quote(str(Path(plan.state, "bin")))
-    return f"case :$PATH: in *:{folder}:*) PATH=:$PATH: PATH=${{PATH%%:{folder}:*}}:${{PATH#*:{folder}:}} PATH=${{PATH#:}} PATH=${{PATH%:}} ;; esac"
+    return (
+        f"case :$PATH: in *:{folder}:*)\nPATH=:$PATH: PATH=${{PATH%%:{folder}:*}}:${{PATH#*:{folder}:}}\n"
+        "PATH=${PATH#:} PATH=${PATH%:} ;;\nesac"
+    )
 
 
 def _link(plan: Plan, dialect: str, machine: str, modern: bool) -> str:
@@ -161,6 +167,25 @@ def _link(plan: Plan, dialect: str, machine: str, modern: bool) -> str:
     return f'if [ "$link" ] && [ $# -gt 0 ]; then\n{front}set -- "$@" {" ".join(words)}\nfi'
 
 
+def gated_run(plan: Plan, machine: str) -> str:
+    """Shell code that runs the assembler; under strict, what it refuses is explained (see :mod:`.gate`)."""
+    level = plan.level(machine)
+    if not plan.strict or plan.mode is Mode.REPORT or level is None or target_of(machine, level).gate is None:
+        return 'exec "$real" "$@"'
+    explain = f"{quote(sys.executable)} -IS {quote(str(_HERE / 'gate.py'))}"
+    return (
+        'errors=$state/errors/$$\n"$real" "$@" 2>"$errors"\ncode=$?\n'
+        f'[ $code = 0 ] || exec {explain} "$state" "$errors" $code "$@"\n'
+        'while IFS= read -r line; do printf \'%s\\n\' "$line" >&2; done <"$errors"\nexit 0'
+    )
+
+
+def gate_text(plan: Plan, choice: str) -> str:
+    """The shim before the assembler for compilers whose options were filtered already; *choice* sets ``real``."""
+    template = (_HERE / "gate.sh").read_text(encoding="utf-8")
+    return _fill(template, {"STATE": quote(plan.state), "REAL": choice, "RUN": gated_run(plan, host_machine())})
+
+
 def shim_text(plan: Plan, program: Program, real: str, *, check: str = "") -> str:
     """The shim before *program*.
 
@@ -169,9 +194,7 @@ def shim_text(plan: Plan, program: Program, real: str, *, check: str = "") -> st
     """
     dialect, inner = program.dialect, bool(check)
     added = plan.added(dialect, program.machine, modern=program.modern)
-    names = ["CCC_OVERRIDE_OPTIONS"] if inner else ["COMPILER_PATH", "CCC_OVERRIDE_OPTIONS"]
-    keep = ["COMPILER_PATH"] if plan.mode is not Mode.REPORT else []
-    environment = _given_back(plan, names, keep) if dialect in ("gcc", "clang", "zig", "as", "ld") else []
+    environment = _environment(plan, inner=inner) if dialect in ("gcc", "clang", "zig", "as", "ld") else []
     if dialect in ("gcc", "clang", "zig") and not inner:
         environment.append(without_shims(plan))
     template = (_HERE / "shim.sh").read_text(encoding="utf-8")
@@ -193,6 +216,9 @@ def shim_text(plan: Plan, program: Program, real: str, *, check: str = "") -> st
             "ADDED_TEXT": quote("\n".join(added)),
             "LINK": _link(plan, dialect, program.machine, program.modern),
             "ENVIRONMENT": "\n".join(environment),
+            "RUN": gated_run(plan, program.machine)
+            if dialect == "as"
+            else 'exec ${launcher:+"$launcher"} "$real" "$@"',
             "ADDED": " ".join(quote(option) for option in added),
         },
     )

@@ -1,6 +1,6 @@
-"""What a shim hands over when patterns are not enough: ``python -IS slow.py STATE NAME MACHINE REAL LAUNCHER ARGUMENT…``.
+"""What a shim hands over when patterns are not enough.
 
-Runs as a script, without site-packages and without importing the package's front door (which brings setuptools).
+Called as ``python -IS slow.py STATE NAME MACHINE REAL LAUNCHER ARGUMENT…``. Runs as a script, without site-packages and without importing the package's front door (which brings setuptools).
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def rewritten(
     outcome = filter_arguments(arguments, program.dialect, machine, level)
     if program.dialect == "zig" and not (arguments and arguments[0] in _ZIG_COMPILES):
         return Outcome(tuple(arguments), (), (), ()), (), kernel
-    modern = program.modern
-    added = additions(program.dialect, machine, level, strict=plan.strict, modern=modern)
+    added = additions(program.dialect, machine, level, strict=plan.strict, modern=program.modern)
+    added += plan.appended(program.dialect, modern=program.modern)
     return outcome, added, kernel
 
 
@@ -121,8 +121,10 @@ def _environment(plan: Plan, dialect: str, keep: bool) -> Dict[str, str]:
     environ = dict(os.environ)
     if dialect == "rustc":
         return environ
-    for name in ("CCC_OVERRIDE_OPTIONS",) if keep else ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS"):
-        value = plan.original.get(name)
+    given_back = {"CCC_OVERRIDE_OPTIONS": plan.original.get("CCC_OVERRIDE_OPTIONS")}
+    if not keep:
+        given_back["COMPILER_PATH"] = plan.search_path()
+    for name, value in given_back.items():
         environ.pop(name, None)
         if value is not None:
             environ[name] = value
