@@ -27,19 +27,6 @@ _INTERPRETER = (
     *("CC", "CXX", "CFLAGS", "OPT", "BASECFLAGS", "PY_CFLAGS", "CCSHARED", "LDSHARED", "LDFLAGS", "CPPFLAGS"),
     *("PY_LDFLAGS", "BLDSHARED"),
 )
-    "CC",
-    "CXX",
-    "CFLAGS",
-    "OPT",
-    "BASECFLAGS",
-    "PY_CFLAGS",
-    "CCSHARED",
-    "LDSHARED",
-    "LDFLAGS",
-    "CPPFLAGS",
-    "PY_LDFLAGS",
-    "BLDSHARED",
-]
 GIVEN_BACK = ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS")
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 

@@ -1,6 +1,7 @@
 """What a shim hands over when patterns are not enough.
 
-Called as ``python -IS slow.py STATE NAME MACHINE REAL LAUNCHER ARGUMENT…``. Runs as a script, without site-packages and without importing the package's front door (which brings setuptools).
+Called as ``python -IS slow.py STATE NAME MACHINE REAL LAUNCHER ARGUMENT…``. Runs as a script, without site-packages and
+without importing the package's front door (which brings setuptools).
 """
 
 from __future__ import annotations
