@@ -12,17 +12,16 @@ from ..errors import EXIT_CLEAN, BaselineBuildError
 from ..scan.model import InputReport, Report, Verdict, gravest
 from . import inputs
 from .console import Console
+from .levels import level
 from .options import Arguments as Shared
 from .options import Parser, one_of
-
-LEVELS = ("auto", "i686", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "armv8-a")
 
 
 class Arguments(Shared):
     """Options of ``scan``."""
 
     paths: List[str]
-    level: str
+    level: Optional[str]
     format: str
     output: Optional[str]
     strict: bool
@@ -35,8 +34,7 @@ def parser() -> Parser:
     made.add_argument("paths", metavar="PATH", nargs="+", help="wheel, ELF file or folder")
     made.add_argument(
         "--level",
-        type=one_of("level", LEVELS),
-        default="auto",
+        type=level,
         metavar="LEVEL",
         help="the level that is promised; auto, the default: the lowest of the file's machine",
     )
@@ -88,9 +86,7 @@ def look(paths: Sequence[Path], arguments: Arguments, console: Console) -> Tuple
     errors: List[BaselineBuildError] = []
     for path in paths:
         with console.progress(f"scanning {path.name}") as progress:
-            options = ScanOptions(
-                level=None if arguments.level == "auto" else arguments.level, strict=arguments.strict, progress=progress
-            )
+            options = ScanOptions(level=arguments.level, strict=arguments.strict, progress=progress)
             try:
                 entries.extend(scan_path(path, options).inputs)
             except BaselineBuildError as error:

@@ -83,7 +83,14 @@ def _need(findings: List[Tuple[FileReport, Finding]]) -> str:
     return " plus ".join(parts) if parts else "more than was promised"
 
 
+def declaration(finding: Finding) -> bool:
+    """Whether *finding* is about what the file declares: it has no instruction then."""
+    return not finding.instruction and not finding.data
+
+
 def _reason(file: FileReport, finding: Finding) -> str:
+    if declaration(finding):
+        return f"{file.path} declares it"
     place = f"{finding.function} of {file.path}"
     runs = f"{finding.instruction} ({finding.feature}) in {place}"
     if finding.verdict is Verdict.VIOLATION:

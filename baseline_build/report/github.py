@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Tuple
 
 from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
-from .answer import answer, plural
+from .answer import answer, declaration, plural
 
 _KINDS = {
     Verdict.VIOLATION: "error",
@@ -41,7 +41,8 @@ def _file(entry: InputReport, file: FileReport) -> List[str]:
         properties = {"title": f"{first.code} {file.path}: {feature}"}
         if first.source is not None:
             properties = {"file": first.source.file, "line": str(first.source.line), **properties}
-        text = f"{first.instruction} in {first.function} needs {feature}"
+        subject = file.path if declaration(first) else f"{first.instruction} in {first.function}"
+        text = f"{subject} needs {feature}"
         text += f" ({first.level})" if first.level else ""
         if len(findings) > 1:
             text += f", and {plural(len(findings) - 1, 'more function')} of {file.path} in {_name(entry.path)}"

@@ -12,7 +12,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from .. import __version__
 from ..scan.model import CodeMap, FileReport, Finding, InputReport, Report, Verdict
-from .answer import answer, plural, rank
+from .answer import answer, declaration, plural, rank
 
 _STYLE = Path(__file__).with_name("page.css")
 _SHOWN = 300  # findings of one file: a browser lays out a few thousand at once, a reader reads far fewer
@@ -182,11 +182,13 @@ def _runs(levels: Sequence[Optional[str]]) -> List[Tuple[int, int, Optional[str]
 
 def _finding(finding: Finding) -> str:
     needs = finding.feature + (f" ({finding.level})" if finding.level else ", which no level has")
-    rows: List[Tuple[str, str]] = [
-        ("instruction", f"<code>{escape(finding.instruction)}</code> at <code>{finding.address:#x}</code>"),
-        ("bytes", f"<code>{finding.data.hex(' ')}</code>"),
-        ("needs", f"{escape(needs)}, {plural(finding.count, 'instruction')} of this function"),
-    ]
+    rows: List[Tuple[str, str]] = []
+    if not declaration(finding):
+        rows = [
+            ("instruction", f"<code>{escape(finding.instruction)}</code> at <code>{finding.address:#x}</code>"),
+            ("bytes", f"<code>{finding.data.hex(' ')}</code>"),
+            ("needs", f"{escape(needs)}, {plural(finding.count, 'instruction')} of this function"),
+        ]
     if finding.source is not None:
         flags = f", compiled with <code>{escape(finding.source.flags)}</code>" if finding.source.flags else ""
         rows.append(("source", f"<code>{escape(finding.source.file)}:{finding.source.line}</code>{flags}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
-from .answer import answer, plural
+from .answer import answer, declaration, plural
 
 _MARKS = {
     Verdict.NOT_APPLICABLE: "➖",
@@ -75,8 +75,8 @@ def _row(finding: Finding) -> str:
     cells = (
         f"{_MARKS[finding.verdict]} {finding.code}",
         _code(finding.function),
-        _code(f"{finding.address:#x}"),
-        f"{_code(finding.instruction)} ×{finding.count}",
+        "–" if declaration(finding) else _code(f"{finding.address:#x}"),
+        "–" if declaration(finding) else f"{_code(finding.instruction)} ×{finding.count}",
         _text(needs),
         _code(source) if source else "–",
         _text(" ".join(word for word in words if word)),

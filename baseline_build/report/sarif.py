@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from .. import __version__
 from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
-from .answer import answer
+from .answer import answer, declaration
 from .codes import explanation
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -104,7 +104,8 @@ def _function(name: str) -> Dict[str, Any]:
 
 def _result(log: _Log, file: FileReport, finding: Finding, index: int) -> Dict[str, Any]:
     binary = _location(file, finding, index)
-    text = f"{finding.instruction} in {finding.function} of {file.path} needs {finding.feature}"
+    subject = "" if declaration(finding) else f"{finding.instruction} in {finding.function} of "
+    text = f"{subject}{file.path} needs {finding.feature}"
     if finding.level:
         text += f" ({finding.level}), {file.promised} was promised"
     text += f". {finding.ground}" if finding.ground else "."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import List
 
 from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
-from .answer import answer, plural
+from .answer import answer, declaration, plural
 
 _SHOWN = 8  # findings of one file without -v; enough to see a pattern, few enough to keep the answer on the screen
 _COLOURS = {
@@ -113,14 +113,14 @@ def _file(file: FileReport, pen: _Pen) -> List[str]:
 def _finding(finding: Finding, pen: _Pen) -> List[str]:
     word = "waived" if finding.waived_by else finding.verdict.value
     head = f"{finding.code} {word}  "
-    place = f" at {finding.address:#x}"
+    place = "" if declaration(finding) else f" at {finding.address:#x}"
     room = pen.width - 2 - len(head) - len(place)
     lines = ["  " + pen.paint(head, _COLOURS[finding.verdict]) + pen.fit(finding.function, max(room, 8)) + place]
-    what = f"{finding.instruction} needs {finding.feature}"
-    if finding.level:
-        what += f" ({finding.level})"
-    what += f", {plural(finding.count, 'instruction')}, bytes {finding.data.hex(' ')}"
-    lines += pen.wrap(what, "    ", "      ")
+    if not declaration(finding):
+        what = f"{finding.instruction} needs {finding.feature}"
+        what += f" ({finding.level})" if finding.level else ""
+        what += f", {plural(finding.count, 'instruction')}, bytes {finding.data.hex(' ')}"
+        lines += pen.wrap(what, "    ", "      ")
     if finding.source:
         flags = f", compiled with {finding.source.flags}" if finding.source.flags else ""
         lines += pen.wrap(f"source: {finding.source.file}:{finding.source.line}{flags}", "    ", "      ")
