@@ -190,7 +190,7 @@ def read_symbols(
                 section,
                 row[other_at] & 3,
                 row[other_at],
-            )  # fmt: skip
+            )
         )
     return tuple(symbols)
 

@@ -97,7 +97,8 @@ def decode_image(image: Image) -> Code:
     sweeps: List[Tuple[Region, Sweep]] = []
     for region in image.regions:
         entries = _within(image.entries, region.address, region.end)
-        sweeps.append((region, decode.sweep(image.machine, region.data, region.address, entries)))
+        sweep = decode.sweep(image.machine, region.data, region.address, entries, image.data_ranges)
+        sweeps.append((region, sweep))
     return Code(image, tuple(sweeps))
 
 

@@ -68,6 +68,7 @@ class Finding:
     source: Optional[SourceLine] = None
     hint: str = ""
     waived_by: Optional[str] = None
+    on_load: bool = False  # runs when the file is loaded, whoever uses it: no waiver covers it
 
 
 @dataclass(frozen=True)

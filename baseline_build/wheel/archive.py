@@ -104,7 +104,7 @@ class WheelFile:
             raise _refuse("BB430", f"the file ends {left} bytes early", self._where(name), _DAMAGE)
 
     @contextmanager
-    def buffer(self, name: str) -> Iterator[Union[bytes, mmap.mmap]]:
+    def buffer(self, name: str) -> Iterator[Union[bytes, memoryview]]:
         """The bytes of the member *name*; a large one is a mapped temporary file, gone when the block ends."""
         if self._sizes[name] <= _IN_MEMORY:
             yield self.read(name)
@@ -115,7 +115,7 @@ class WheelFile:
             spool.flush()
             mapped = mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ)
             # Not closed here: views of it may live as long as the caller keeps them; the last one frees it.
-            yield mapped
+            yield memoryview(mapped)
 
     def _where(self, name: str) -> str:
         return f"{self.path.name}!{name}"

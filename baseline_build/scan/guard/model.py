@@ -22,6 +22,7 @@ class Judgement:
     :param path: from an entry point to the function, outermost first; empty when no way was found.
     :param guard: the test that guards it: function, address and feature; ``None`` without one.
     :param hint: what to do.
+    :param on_load: whether the code runs when the file is loaded, whoever uses it (no waiver covers that).
     """
 
     function: int
@@ -33,3 +34,4 @@ class Judgement:
     path: Tuple[str, ...] = ()
     guard: Optional[str] = None
     hint: str = ""
+    on_load: bool = False

@@ -1,0 +1,229 @@
+"""What can be scanned: wheels and other zip archives, ELF files, static archives, folders, installed distributions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Iterable, Iterator, List, Optional, Sequence, Union
+
+from .. import elf
+from ..elf import archive
+from ..errors import BrokenInputError, ConfigError
+from ..wheel import WheelFile, names, open_wheel, record
+from . import waivers, workers
+from .examination import Examined
+from .model import FileReport, InputReport, Report, Verdict, gravest
+from .options import ScanOptions
+from .origins import origin_of
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+_LIBRARY = re.compile(r"\.so(\.[0-9A-Za-z_.]+)?$")
+DEFAULTS = ScanOptions()
+
+# Native code of other systems: (beginning of the file, what it is).
+_FOREIGN = (
+    (b"MZ", "a Windows program or library"),
+    (b"\xcf\xfa\xed\xfe", "a macOS program or library"),
+    (b"\xce\xfa\xed\xfe", "a macOS program or library"),
+    (b"\xfe\xed\xfa\xcf", "a macOS program or library"),
+    (b"\xfe\xed\xfa\xce", "a macOS program or library"),
+    (b"\xca\xfe\xba\xbe\x00\x00\x00", "a macOS universal file"),
+    (b"BC\xc0\xde", "LLVM bitcode, compiled only when it is linked"),
+)
+_HEAD = 8
+
+
+def scan_path(paths: Union[PathLike, Sequence[PathLike]], options: ScanOptions = DEFAULTS) -> Report:
+    """Scan every one of *paths*: a wheel, another zip archive, an ELF file, a static archive or a folder.
+
+    Raises BrokenInputError BB401 to BB443 for an input that cannot be read at all (a file of a wheel or folder that
+    cannot is reported as undecided), ConfigError BB220 to BB223, BB224 for a path that is nothing of the kind.
+    """
+    listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    entries = [_scan_one(Path(path), options) for path in listed]
+    return _report(entries, options)
+
+
+def scan_installed(name: str, options: ScanOptions = DEFAULTS) -> Report:
+    """Scan the files of the installed distribution *name* (those in its RECORD).
+
+    Raises ConfigError BB225 when it is not installed or has no list of files.
+    """
+    try:
+        distribution = metadata.distribution(name)
+    except metadata.PackageNotFoundError as error:
+        raise ConfigError(
+            "BB225",
+            f"{name} is not installed for this Python",
+            where=name,
+            fix="Check the spelling, and run the command with the environment's own Python.",
+        ) from error
+    if distribution.files is None:
+        raise ConfigError(
+            "BB225",
+            f"{name} is installed without a list of its files",
+            where=name,
+            why="Neither RECORD nor installed-files.txt is there.",
+            fix="Scan its folder instead.",
+        )
+    listed = sorted({(str(file), Path(str(distribution.locate_file(file)))) for file in distribution.files})
+    found = _Found()
+    for path, place in listed:
+        if place.is_file():
+            _sort_in(found, path, _head(place), workers.Job(path, str(place), None, place.stat().st_size), "any")
+    title = f"{distribution.metadata['Name']} {distribution.version}"
+    return _report([_examined(title, None, found, options)], options)
+
+
+def _report(entries: List[InputReport], options: ScanOptions) -> Report:
+    if options.waivers:
+        entries = _waived(entries, options)
+    return Report(gravest([entry.verdict for entry in entries]), tuple(entries))
+
+
+def _waived(entries: List[InputReport], options: ScanOptions) -> List[InputReport]:
+    """A waiver may be used by any of the inputs; one that none uses is an error."""
+    files = waivers.apply([file for entry in entries for file in entry.files], options.waivers)
+    left = iter(files)
+    changed = []
+    for entry in entries:
+        own = tuple(next(left) for _ in entry.files)
+        changed.append(replace(entry, files=own, verdict=_verdict(own)))
+    return changed
+
+
+def _scan_one(path: Path, options: ScanOptions) -> InputReport:
+    if path.is_dir():
+        return _examined(str(path), None, _in_folder(path), options)
+    if not path.is_file():
+        raise ConfigError(
+            "BB224", "there is no such file or folder", where=str(path), fix="Check the spelling of the path."
+        )
+    head = _head(path)
+    if head.startswith(b"PK") or path.suffix in (".whl", ".zip"):
+        with open_wheel(path) as wheel:
+            found = _in_wheel(wheel)
+        return _examined(str(path), _sha256(path), found, options)
+    if not (elf.is_elf(head) or archive.is_archive(head)):
+        raise BrokenInputError(
+            "BB401",
+            f"this is no wheel, ELF file, static archive or folder: it starts with {head[:4].hex(' ') or 'nothing'}",
+            where=str(path),
+            why=next((f"It is {what}." for magic, what in _FOREIGN if head.startswith(magic)), "It is something else."),
+            fix="Name a wheel, an ELF file (.so, executable, .o), a static archive (.a), or a folder with such files.",
+        )
+    found = _Found()
+    found.jobs.append(workers.Job(path.name, str(path), None, path.stat().st_size))
+    return _examined(str(path), _sha256(path), found, options, single=True)
+
+
+class _Found:
+    """What lies in an input: files to examine, files known to be undecided, and remarks."""
+
+    def __init__(self) -> None:
+        self.jobs: List[workers.Job] = []
+        self.reports: List[FileReport] = []
+        self.notes: List[str] = []
+
+
+def _in_folder(folder: Path) -> _Found:
+    found = _Found()
+    for path in _walk(folder):
+        name = path.relative_to(folder).as_posix()
+        _sort_in(found, name, _head(path), workers.Job(name, str(path), None, path.stat().st_size), "any")
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Regular files below *folder*, sorted; links to files are followed (they are shipped), to folders not."""
+    for top, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(top, name)
+            if path.is_file():
+                yield path
+
+
+def _in_wheel(wheel: WheelFile) -> _Found:
+    found = _Found()
+    platform = "any"
+    if wheel.path.suffix == ".whl":
+        platform = names.parse(wheel.path.name).platform
+        found.notes += [f"RECORD: {problem}" for problem in record.problems(wheel)]
+    for member in wheel.members:
+        job = workers.Job(member.name, str(wheel.path), member.name, member.size)
+        _sort_in(found, member.name, wheel.head(member.name, _HEAD), job, platform)
+    return found
+
+
+def _sort_in(found: _Found, name: str, head: bytes, job: workers.Job, platform: str) -> None:
+    """Put the file where it belongs by its first bytes; a name that promises native code must be kept."""
+    if elf.is_elf(head) or archive.is_archive(head):
+        found.jobs.append(job)
+        return
+    foreign = next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
+    if foreign and not _of_other_system(foreign, platform):
+        found.reports.append(_undecided(name, f"BB133: this is {foreign}; only ELF files can be judged"))
+    elif foreign is None and job.size and _LIBRARY.search(name):
+        start = head[:4].hex(" ")
+        found.reports.append(_undecided(name, f"BB401: called a library, yet no ELF file (it starts with {start})"))
+    elif head.startswith(b"PK\x03\x04"):
+        found.notes.append(f"{name} is an archive inside of this one; what it holds was not looked at")
+
+
+def _of_other_system(foreign: str, platform: str) -> bool:
+    """Whether a file of another system can never be loaded where a wheel of *platform* is installed."""
+    return "linux" in platform and "bitcode" not in foreign
+
+
+def _undecided(path: str, note: str) -> FileReport:
+    return FileReport(path, "other", Verdict.UNDECIDED, None, None, None, 0, 0, {}, notes=(note,))
+
+
+def _examined(
+    title: str, digest: Optional[str], found: _Found, options: ScanOptions, *, single: bool = False
+) -> InputReport:
+    outcomes = workers.run(found.jobs, options)
+    examined: List[Examined] = [one for outcome in outcomes for one in outcome]
+    if single and len(examined) == 1 and examined[0].alone.notes and examined[0].alone.notes[0].startswith("BB4"):
+        _raise_again(title, examined[0].alone.notes[0])
+    asked = any(one.detects for one in examined)
+    files = [_final(one, asked) for one in examined]
+    everything = sorted([*files, *found.reports], key=lambda file: file.path)
+    return InputReport(title, digest, _verdict(everything), tuple(everything), tuple(found.notes))
+
+
+def _raise_again(title: str, note: str) -> None:
+    """A file that was named by itself and cannot be read is an error, not a report."""
+    code, _, what = note.partition(": ")
+    raise BrokenInputError(
+        code, what, where=title, why="The file is truncated, damaged, or was made to mislead its readers.",
+        fix="Build or download the file again.",
+    )  # fmt: skip
+
+
+def _final(one: Examined, asked: bool) -> FileReport:
+    chosen = one.together if asked and not one.detects and one.together is not None else one.alone
+    return replace(chosen, origin=origin_of(chosen.path, one.soname))
+
+
+def _verdict(files: Iterable[FileReport]) -> Verdict:
+    return gravest([file.verdict for file in files])
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(_HEAD)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for piece in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
