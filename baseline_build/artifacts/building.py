@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, List, Mapping, Optional, T
 
 from ..config.model import Resolved, Settings
 from ..config.reader import SETUPTOOLS, ConfigSettings, resolve
-from ..errors import ToolError
+from ..errors import EnforcementError, ToolError
 from ..sources import Tree, sync
 from ..toolchain import CompileLog, Enforcement, Kernel, Mode, Session, enforce
 from ..wheel import pack, unpack
@@ -25,6 +25,8 @@ from .wrapping import Wrapped
 
 if TYPE_CHECKING:
     from .distribution import Output
+
+_SHOWN = 12
 
 Repair = Callable[[Path, Path, Settings, Reporter], Path]
 """Repairs a wheel into a folder and gives back the new one; the hook hands it in, for repairing stands above."""
@@ -56,7 +58,7 @@ class Job:
 
     @property
     def flags(self) -> Tuple[str, ...]:
-        """Compiler options of artifacts: no path of this machine in them, and line numbers for the findings."""
+        """Compiler options of every call: no path of this machine in them, and line numbers for the findings."""
         root, work = self.project_dir.resolve(), self.work_dir.resolve()
         if os.name != "posix":
             return ()
@@ -144,6 +146,7 @@ def _enforced(one: Job) -> Iterator[Session]:
         strict=settings.strict,
         kernels=tuple(Kernel(kernel.sources, kernel.level, kernel.reason) for kernel in settings.kernels),
         root=one.project_dir,
+        append=one.flags,
     )
     folder = one.work_dir / "toolchain"
     folder.mkdir()
@@ -151,18 +154,32 @@ def _enforced(one: Job) -> Iterator[Session]:
         try:
             with session.applied():
                 yield session
+        except (Exception, SystemExit) as error:
+            refusals = session.refusals()
+            if refusals:
+                raise _refused(refusals, settings) from error
+            raise
         finally:
             _tell(session.log(), one.reporter)
 
 
+def _refused(refusals: Tuple[str, ...], settings: Settings) -> EnforcementError:
+    """The error for instructions that the assembler refused; what the build tools made of it says less."""
+    shown = refusals[:_SHOWN]
+    more = [f"and {len(refusals) - _SHOWN} more"] if len(refusals) > _SHOWN else []
+    return EnforcementError(
+        "BB606",
+        "the assembler refused instructions above the promised level",
+        where=refusals[0].split(": ", 1)[0],
+        why="".join(f"\n    {line}" for line in (*shown, *more)),
+        fix="remove the attribute, pragma or inline assembly that makes them"
+        + ("; if the code asks the CPU before it runs them, build with strict = false" if settings.strict else ""),
+    )
+
+
 def _tell(log: CompileLog, reporter: Reporter) -> None:
     """One line of the compile log for everybody, every call for those who want detail."""
-    for call in log.calls:
-        removed = f" removed {' '.join(call.removed)}" if call.removed else ""
-        added = f" added {' '.join(call.added)}" if call.added else ""
-        reporter.detail(f"{call.caller} > {call.program} {' '.join(call.units)}:{removed}{added}")
-    for note in log.notes:
-        reporter.detail(note)
+    reporter.detail(log.details())
     reporter.note(f"compile log: {log.summary()}")
 
 
@@ -175,7 +192,7 @@ def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optiona
     from .distribution import Additions, added
 
     outputs = _outputs(one)
-    additions = Additions(one.settings.cffi_modules, outputs, one.work_dir / "setuptools", one.flags)
+    additions = Additions(one.settings.cffi_modules, outputs, one.work_dir / "setuptools")
     with one.reporter.stage("setuptools"), added(additions):
         return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
 
@@ -192,7 +209,6 @@ def _outputs(one: Job) -> Tuple[Output, ...]:
                 work_dir=one.work_dir / "programs",
                 jobs=one.jobs,
                 definitions={},
-                flags=one.flags,
                 reporter=one.reporter,
             )
         outputs.append(Output(program, f"{executable.destination.rstrip('/')}/{executable.name}", executable=True))

@@ -41,7 +41,6 @@ class Additions:
 
     :param cffi_modules: as in the settings.
     :param outputs: files that are ready to be packed.
-    :param flags: compiler options for every extension module, last on the line.
     :param build_base: folder for everything setuptools builds, instead of ``build/`` in the project, where files of
         an earlier build would get into the wheel.
     """
@@ -49,7 +48,6 @@ class Additions:
     cffi_modules: Tuple[str, ...]
     outputs: Tuple[Output, ...]
     build_base: Path
-    flags: Tuple[str, ...]
 
 
 class _Current:
@@ -110,8 +108,6 @@ def _apply(distribution: Any, additions: Additions) -> None:
     distribution.get_option_dict("bdist")["bdist_base"] = ("baseline-build", str(additions.build_base))
     others = bool(distribution.ext_modules or distribution.has_c_libraries())
     _add_cffi_modules(distribution, additions)
-    for extension in distribution.ext_modules or ():
-        extension.extra_compile_args = [*(extension.extra_compile_args or ()), *additions.flags]
     _add_outputs(distribution, additions)
     if additions.cffi_modules and not others:
         _limit_api(distribution)

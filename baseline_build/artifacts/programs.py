@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Optional, Tuple
 
 from ..config.model import Executable
 from ..errors import ToolError
@@ -47,14 +46,12 @@ def build_program(
     work_dir: Path,
     jobs: int,
     definitions: Mapping[str, str],
-    flags: Sequence[str],
     reporter: Reporter,
 ) -> Path:
     """Compile *executable* and give back the program's path below *work_dir*.
 
     :param jobs: compilers at once.
     :param definitions: CMake cache entries of the toolchain (``CMAKE_SYSTEM_NAME``, …), before the project's options.
-    :param flags: compiler options for C and C++, after those of the environment.
     :raises ToolError: BB701/BB702 for a failing tool, BB703 without CMake, BB704 when no such program comes out.
     """
     source = inside(project_dir, executable.source, "source")
@@ -73,10 +70,7 @@ def build_program(
     }
     configure = [cmake, "-S", str(source), "-B", str(build_dir), "-G", generator]
     configure += [f"-D{key}={value}" for key, value in entries.items()]
-    environ = dict(os.environ)
-    for variable in ("CFLAGS", "CXXFLAGS"):
-        environ[variable] = " ".join([environ.get(variable, ""), *(shlex.quote(flag) for flag in flags)]).strip()
-    run_tool([*configure, *executable.options], log=log, reporter=reporter, environ=environ)
+    run_tool([*configure, *executable.options], log=log, reporter=reporter)
     compile_command = [cmake, "--build", str(build_dir), "--target", target, "--parallel", str(jobs)]
     run_tool(compile_command, log=log, reporter=reporter)
     return _find_program(build_dir, programs, executable)

@@ -115,6 +115,13 @@ def test_hostile_project_comes_out_baseline(project: Copy, tmp_path: Path) -> No
     assert '"-march=native"' in report
 
 
+def test_without_the_filter_the_scan_refuses_the_same_project(project: Copy) -> None:
+    outcome = project("hostile").refused({"enforce": "report"})
+    assert outcome.status == 1
+    assert re.search(r"hostile_module\..*\.so: \w+", outcome.err), outcome.err
+    assert "hostile_bin/sums: " in outcome.err
+
+
 def test_refuse_stops_at_the_flag_and_names_its_origin(project: Copy) -> None:
     outcome = project("hostile").refused({"enforce": "refuse"})
     assert outcome.status == 1

@@ -1,12 +1,12 @@
 #include <Python.h>
 
-static int numbers[1024];
+int attribute_numbers[1024];
 
 __attribute__((target("avx2"), noinline)) static int total_wide(int start)
 {
     int sum = 0;
     for (int i = 0; i < 1024; i++)
-        sum += numbers[i] * start;
+        sum += attribute_numbers[i] * start;
     return sum;
 }
 
