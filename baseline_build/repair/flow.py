@@ -7,17 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple, Type
 
-from .. import scan
 from .. import wheel as archives
 from ..elf import marker
 from ..errors import BaselineBuildError, ConfigError, UnprovenError, ViolationError
 from ..report import answer, exit_code
+from ..scan import scan_path
 from ..scan.findings import verdict_of
 from ..scan.model import FileReport, InputReport, Report, Verdict, gravest
 from . import auditwheel, origin
 from .model import MarkerFix, RepairOptions, RepairResult
 from .proof import prove
-
 
 DECLARED = "BB132"
 """The code of findings that are about what a file declares, not about its code."""
@@ -50,7 +49,7 @@ def repair_wheel(
     reporter = reporter or _Silent()
     if wheel.suffix != ".whl":
         raise ConfigError("BB523", "only wheels can be repaired", where=str(wheel), fix="name a file that ends in .whl")
-    before = scan.scan_path(wheel, options.scan)
+    before = scan_path(wheel, options.scan)
     _gate(before, options, "the wheel")
     out_dir.mkdir(parents=True, exist_ok=True)
     # Beside its destination: the last step must be a rename within one file system.
@@ -60,12 +59,12 @@ def repair_wheel(
         for fix in fixed:
             reporter.detail(f"{fix.file}: declared {fix.declared}, proven {fix.proven}: marker lowered")
         made, grafts = _hand_off(source, scratch / "repaired", options, reporter.detail)
-        after = _named(scan.scan_path(made, options.scan), grafts)
+        after = _named(scan_path(made, options.scan), grafts)
         _gate(after, options, "the repaired wheel")
         # Grafted libraries of a v2 distribution carry the marker too, and the old loader refuses them just the same.
         made, more = _with_markers_fixed(made, after, scratch / "again", options)
         if more:
-            after = _named(scan.scan_path(made, options.scan), grafts)
+            after = _named(scan_path(made, options.scan), grafts)
             _gate(after, options, "the repaired wheel")
         (scratch / "packed").mkdir()
         packed = archives.repack(made, scratch / "packed")
