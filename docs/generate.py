@@ -1,0 +1,103 @@
+"""Writes the reference pages that follow from the code: settings, commands, codes, levels and features.
+
+``python docs/generate.py`` writes them; ``python docs/generate.py --check`` ends with 1 when one is out of date.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+sys.path.insert(0, str(ROOT))
+
+from baseline_build import isa  # noqa: E402
+from baseline_build.config import tables  # noqa: E402
+
+COMMANDS = ("scan", "repair", "run", "mark", "vendor", "verify", "config", "explain")
+
+
+def _help(*arguments: str) -> str:
+    environ = dict(os.environ, COLUMNS="80", NO_COLOR="1", PYTHONPATH=str(ROOT))
+    command = [sys.executable, "-m", "baseline_build", *arguments, "--help"]
+    text = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+    return f"```text\n{text.rstrip()}\n```\n"
+
+
+def commands() -> str:
+    """Help texts of all commands, as they are printed."""
+    parts = ["# Commands\n", "`python -m baseline_build` is the same program.\n", _help()]
+    for name in COMMANDS:
+        parts += [f"## {name}\n", _help(name)]
+    return "\n".join(parts)
+
+
+def settings() -> str:
+    """Every setting with type, default and meaning, from the model."""
+    introduction = (
+        "Settings stand in `pyproject.toml`; each can be given as `-C key=value` and as an environment variable "
+        "`BASELINE_BUILD_KEY` too. The environment wins over `-C`, `-C` over the file. An unknown key is an error."
+    )
+    return f"# Settings\n\n{introduction}\n\n```{{eval-rst}}\n{tables.generate()}```\n"
+
+
+def codes() -> str:
+    """All messages' explanations, as ``baseline-build explain CODE`` prints them."""
+    parts = ["# Codes\n", "Every message carries a code; `baseline-build explain CODE` prints the text below.\n"]
+    for path in sorted((ROOT / "baseline_build" / "codes").glob("BB*.txt")):
+        title, _, body = path.read_text(encoding="utf-8").partition("\n")
+        parts.append(f"## {path.stem}: {title.strip()}\n\n```text\n{body.strip()}\n```\n")
+    return "\n".join(parts)
+
+
+def levels() -> str:
+    """Levels with their first CPUs, and features with the lowest level that has them."""
+    parts: List[str] = ["# Levels and features\n"]
+    for title, family in (("x86", isa.X86), ("ARM64", isa.AARCH64)):
+        parts.append(f"## {title}: levels\n\n| level | first CPUs | adds |\n| --- | --- | --- |")
+        before: frozenset[str] = frozenset()
+        for level in family.levels:
+            added = " ".join(f"`{name}`" for name in sorted(level.features - before))
+            parts.append(f"| `{level.name}` | {level.cpus} | {added} |")
+            before = level.features
+        parts.append(f"\n## {title}: features\n\n| feature | lowest level | what it is |\n| --- | --- | --- |")
+        for name, feature in sorted(family.features.items()):
+            lowest = family.lowest_level(frozenset([name]))
+            parts.append(f"| `{name}` | {f'`{lowest.name}`' if lowest else 'none'} | {feature.title} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def pages() -> Dict[str, str]:
+    """Text of each generated page by file name."""
+    return {
+        "settings.md": settings(),
+        "commands.md": commands(),
+        "codes.md": codes(),
+        "levels.md": levels(),
+    }
+
+
+def main(arguments: List[str]) -> int:
+    """Write the pages, or compare them with what is there."""
+    stale = []
+    for name, text in pages().items():
+        path = REFERENCE / name
+        wanted = text.rstrip() + "\n"
+        if not path.exists() or path.read_text(encoding="utf-8") != wanted:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(wanted, encoding="utf-8")
+    if stale and "--check" in arguments:
+        print(f"out of date: {', '.join(stale)}; run python docs/generate.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
