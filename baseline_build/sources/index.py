@@ -10,6 +10,7 @@ import hashlib
 import logging
 import ssl
 import time
+import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple, Type
@@ -101,9 +102,13 @@ def _client_module() -> Any:
 
 
 def _failures(sync: Any) -> Failures:
-    # Newer versions of the client stand on httpx2, older ones on httpx.
-    http = getattr(sync, "httpx2", None) or sync.httpx
+    http = _http_module(sync)
     return (http.HTTPError, http.InvalidURL, OSError)
+
+
+def _http_module(sync: Any) -> Any:
+    # Newer versions of the client stand on httpx2, older ones on httpx.
+    return getattr(sync, "httpx2", None) or sync.httpx
 
 
 def _places(settings: IndexSettings) -> List[Tuple[str, str]]:
@@ -118,7 +123,9 @@ def _places(settings: IndexSettings) -> List[Tuple[str, str]]:
 def _session(sync: Any, settings: IndexSettings) -> Iterator[Any]:
     from unearth.auth import MultiDomainBasicAuth
 
-    further = {"proxy": settings.proxy} if settings.proxy else {}
+    further: Dict[str, Any] = {"mounts": _trusted_transports(sync, settings)}
+    if settings.proxy:
+        further["proxy"] = settings.proxy
     session = sync.PyPIClient(
         trusted_hosts=settings.trusted_hosts,
         verify=_tls(settings),
@@ -131,6 +138,21 @@ def _session(sync: Any, settings: IndexSettings) -> Iterator[Any]:
     session.auth = MultiDomainBasicAuth(prompting=False, index_urls=urls)
     with session:
         yield session
+
+
+def _trusted_transports(sync: Any, settings: IndexSettings) -> Dict[str, Any]:
+    """Transports without certificate checks that go through the proxy; the client's own forget it."""
+    http = _http_module(sync)
+    environment = urllib.request.getproxies()
+    mounts = {}
+    for host in settings.trusted_hosts:
+        bypass = urllib.request.proxy_bypass(host)
+        for scheme in ("http", "https"):
+            proxy = settings.proxy or (None if bypass else environment.get(scheme))
+            mounts[f"{scheme}://{host}"] = http.HTTPTransport(
+                verify=False, cert=settings.client_certificate, proxy=proxy
+            )
+    return mounts
 
 
 def _tls(settings: IndexSettings) -> ssl.SSLContext:

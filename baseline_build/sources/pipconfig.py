@@ -2,8 +2,9 @@
 
 pip may be absent from an isolated build environment, while its configuration always applies to it. So the files and
 variables are read here, by the rules of pip's manual ("Configuration", section "Location" and "Precedence within the
-configuration"): global, user and site files, then the file ``PIP_CONFIG_FILE`` names, then ``PIP_*`` variables; the
-section ``[download]`` wins over ``[global]``. Options given to pip on its command line do not reach a build.
+configuration"): global, user and site files, then ``PIP_*`` variables; a file that ``PIP_CONFIG_FILE`` names takes the
+place of the user's and wins over the others; the section ``[download]`` wins over ``[global]``. Options given to pip on
+its command line do not reach a build.
 """
 
 from __future__ import annotations
@@ -108,10 +109,10 @@ def _files(environ: Mapping[str, str], prefix: Path) -> List[Path]:
         personal_folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
         personal = [home / ".pip" / "pip.conf", personal_folder / "pip" / "pip.conf"]
         site = prefix / "pip.conf"
-    found = [path for path in (*shared, *personal, site) if path.is_file()]
-    if chosen:
-        found.append(Path(chosen))
-    return found
+    last = [Path(chosen)] if chosen else []
+    if any(path.exists() for path in last):
+        personal = []
+    return [path for path in (*shared, *personal, site, *last) if path.exists()]
 
 
 def _read_file(path: Path) -> Dict[str, str]:
