@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from .. import report
-from ..errors import EXIT_CLEAN, BaselineBuildError
+from ..errors import EXIT_CLEAN, BaselineBuildError, ConfigError
 from ..scan.model import InputReport, Report, Verdict, gravest
+from ..scan.options import ScanOptions
 from . import inputs
 from .console import Console
 from .levels import level
 from .options import Arguments as Shared
 from .options import Parser, one_of
 
+_EPILOG = """\
+PATH is a wheel, an ELF file, a static archive, a folder (one with wheels in it
+stands for these), a pattern in quotes, - for a file on stdin, or a requirement
+with a version, which is fetched from the package index: 'numpy==2.4.6'
+"""
+
 
 class Arguments(Shared):
     """Options of ``scan``."""
 
     paths: List[str]
+    installed: List[str]
+    platform: Optional[str]
+    project: Optional[str]
     level: Optional[str]
     format: str
     output: Optional[str]
@@ -30,8 +42,11 @@ class Arguments(Shared):
 
 def parser() -> Parser:
     """The parser of ``scan``."""
-    made = Parser("scan", "Say which CPU a wheel, ELF file or folder needs, from its machine code.")
-    made.add_argument("paths", metavar="PATH", nargs="+", help="wheel, ELF file or folder")
+    made = Parser("scan", "Say which CPU a wheel, ELF file or folder needs, from its machine code.", epilog=_EPILOG)
+    made.add_argument("paths", metavar="PATH", nargs="*", help="what to scan, see below")
+    made.add_argument("--installed", metavar="NAME", action="append", default=[], help="an installed distribution")
+    made.add_argument("--platform", metavar="TAG", help="fetch requirements for this platform, not for this machine")
+    made.add_argument("--project", metavar="DIR", help="take levels, waivers and strict from that pyproject.toml")
     made.add_argument(
         "--level",
         type=level,
@@ -56,9 +71,17 @@ def main(argv: Sequence[str], console: Console) -> int:
     arguments = Arguments()
     parser().read(argv, arguments)
     console.verbosity = arguments.verbose - arguments.quiet
-    answer, errors = look(inputs.expand(arguments.paths), arguments, console)
+    if not arguments.paths and not arguments.installed:
+        raise ConfigError("BB250", "there is nothing to scan", fix="name a wheel, an ELF file or a folder: scan PATH")
+    options = options_of(arguments)
+    with inputs.gathered(arguments.paths, arguments.platform) as named:
+        answer, errors = _look(named, arguments.installed, options, console)
+    shown = answer
+    if errors and arguments.format == "text":
+        # Errors are told once, on stderr; the other formats are read by machines and must not lose an input.
+        shown = replace(answer, inputs=tuple(entry for entry in answer.inputs if not _failed(entry)))
     text = report.render(
-        answer,
+        shown,
         arguments.format,
         colour=console.colour and not arguments.output,
         width=console.width,
@@ -66,38 +89,70 @@ def main(argv: Sequence[str], console: Console) -> int:
     )
     if arguments.output:
         write(Path(arguments.output), text)
-    else:
+    elif shown.inputs:
         console.result(text)
+    if arguments.format == "github":
+        _summarise(answer)
     for error in errors:
         console.problem(str(error))
     if arguments.exit_zero:
         return EXIT_CLEAN
-    return errors[0].exit_code if errors else report.exit_code(answer, strict=arguments.strict)
+    # What is proven wrong weighs more than what could not be looked at.
+    status = report.exit_code(answer, strict=options.strict)
+    return errors[0].exit_code if errors and answer.verdict is not Verdict.VIOLATION else status
 
 
-def look(paths: Sequence[Path], arguments: Arguments, console: Console) -> Tuple[Report, List[BaselineBuildError]]:
-    """Scan each of *paths* by itself, so that a broken one does not hide what the others hold.
+def options_of(arguments: Arguments) -> ScanOptions:
+    """The scan's options: the project's, where one is named, with what the command line says on top."""
+    options = ScanOptions()
+    if arguments.project is not None:
+        from ..artifacts.verifying import scan_options
+        from ..config import read
 
-    A path that raised stands in the report as undecided, with its error as a note.
+        options = scan_options(read(arguments.project))
+    if arguments.level is not None:
+        options = replace(options, level=arguments.level, levels={})
+    return replace(options, strict=options.strict or arguments.strict)
+
+
+def _look(
+    named: Sequence[inputs.Named], installed: Sequence[str], options: ScanOptions, console: Console
+) -> Tuple[Report, List[BaselineBuildError]]:
+    """Scan each input by itself, so that a broken one does not hide what the others hold.
+
+    With waivers they are scanned together: any of them may use one, and one that none uses is an error.
+    What raised stands in the report as undecided, with its error as a note.
     """
-    from ..scan import ScanOptions, scan_path
+    from ..scan import scan_installed, scan_path
 
+    if options.waivers and not installed:
+        with console.progress("scanning") as progress:
+            return scan_path([one.path for one in named], replace(options, progress=progress)), []
+    tasks: List[Tuple[str, Callable[[ScanOptions], Report]]] = [
+        *((one.title or str(one.path), partial(scan_path, one.path)) for one in named),
+        *((name, partial(scan_installed, name)) for name in installed),
+    ]
     entries: List[InputReport] = []
     errors: List[BaselineBuildError] = []
-    for path in paths:
-        with console.progress(f"scanning {path.name}") as progress:
-            options = ScanOptions(level=arguments.level, strict=arguments.strict, progress=progress)
+    for title, task in tasks:
+        with console.progress(f"scanning {title}") as progress:
             try:
-                entries.extend(scan_path(path, options).inputs)
+                found = task(replace(options, progress=progress)).inputs
             except BaselineBuildError as error:
                 errors.append(error)
                 note = error.what if error.where is None else f"{error.where}: {error.what}"
-                entries.append(InputReport(str(path), None, Verdict.UNDECIDED, notes=(f"{error.code}: {note}",)))
+                entries.append(InputReport(title, None, Verdict.UNDECIDED, notes=(f"{error.code}: {note}",)))
+            else:
+                entries.extend(replace(entry, path=title) if title not in installed else entry for entry in found)
     return Report(gravest([entry.verdict for entry in entries]), tuple(entries)), errors
 
 
+def _failed(entry: InputReport) -> bool:
+    return not entry.files and entry.sha256 is None and any(note.startswith("BB") for note in entry.notes)
+
+
 def write(path: Path, text: str) -> None:
-    """Write *text* to *path* in one step: a reader never sees half of it."""
+    """Write *text* to *path* in one step: a reader never sees half of it. Raises ``OSError``."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(handle, "w", encoding="utf-8") as stream:
@@ -107,3 +162,11 @@ def write(path: Path, text: str) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def _summarise(answer: Report) -> None:
+    """Append the Markdown report to the step summary of GitHub Actions, where we run in one."""
+    place = os.environ.get("GITHUB_STEP_SUMMARY")
+    if place:
+        with open(place, "a", encoding="utf-8") as stream:
+            stream.write(report.render(answer, "markdown"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Dict
 
-from ..errors import EXIT_CLEAN, EXIT_UNPROVEN, EXIT_VIOLATION, ConfigError
+from ..errors import EXIT_BROKEN_INPUT, EXIT_CLEAN, EXIT_UNPROVEN, EXIT_VIOLATION, ConfigError
 from ..scan.model import Report, Verdict
 
 __all__ = ["FORMATS", "exit_code", "render"]
@@ -37,13 +37,21 @@ _EXITS = {
 
 
 def exit_code(report: Report, *, strict: bool = False) -> int:
-    """The exit status for *report*: 0 clean or guarded, 1 violation, 3 unproven or undecided.
+    """The exit status for *report*: 0 clean or guarded, 1 violation, 3 unproven or undecided, 4 a file is broken.
 
     :param strict: code above the promised level fails even where every way to it is guarded (exit status 1).
     """
     if strict and report.verdict is Verdict.GUARDED:
         return EXIT_VIOLATION
-    return _EXITS[report.verdict]
+    status = _EXITS[report.verdict]
+    return EXIT_BROKEN_INPUT if status == EXIT_UNPROVEN and _broken(report) else status
+
+
+def _broken(report: Report) -> bool:
+    """Whether a file could not be read at all: its note then begins with a code of the range BB4."""
+    notes = [note for entry in report.inputs for note in entry.notes]
+    notes += [note for entry in report.inputs for file in entry.files for note in file.notes]
+    return any(note.startswith("BB4") for note in notes)
 
 
 def render(

@@ -192,7 +192,7 @@ def _finding(finding: Finding) -> str:
     if finding.source is not None:
         flags = f", compiled with <code>{escape(finding.source.flags)}</code>" if finding.source.flags else ""
         rows.append(("source", f"<code>{escape(finding.source.file)}:{finding.source.line}</code>{flags}"))
-    if finding.path:
+    if len(finding.path) > 1:
         steps = "".join(f"<li><code>{escape(name)}</code></li>" for name in finding.path)
         rows.append(("way", f'<ol class="way">{steps}</ol>'))
     rows += [

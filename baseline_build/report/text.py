@@ -124,7 +124,7 @@ def _finding(finding: Finding, pen: _Pen) -> List[str]:
     if finding.source:
         flags = f", compiled with {finding.source.flags}" if finding.source.flags else ""
         lines += pen.wrap(f"source: {finding.source.file}:{finding.source.line}{flags}", "    ", "      ")
-    if finding.path:
+    if len(finding.path) > 1:
         way = " -> ".join(pen.fit(name, pen.width - 16) for name in finding.path)
         lines += pen.wrap(f"way: {way}", "    ", "      ")
     for label, text in (
