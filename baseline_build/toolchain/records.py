@@ -3,7 +3,7 @@
 Every process appends to a file of its own, named after its process number, so that no record can be torn by another
 one. A record is a run of fields, each closed by a NUL byte: ``bb1``, name, machine, working folder, calling program,
 number of arguments, the arguments, removed options (newline after each), added options (newline between), reason of an
-exemption, ``1`` if refused.
+exemption, ``1`` if refused, file of the linker's map.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import InternalError
 from .filtering import TAKES_VALUE, filter_arguments
+from .links import Look, Piece, look_at, pieces_of
 from .model import Call, CompileLog, Mode, Origin, Removal
 from .plan import Plan
 from .responses import expand_responses
@@ -67,9 +68,9 @@ _OBJECTS = (".o", ".obj", ".lo", ".a", ".so")
 _ENDINGS = frozenset(_SOURCES)
 
 
-def sources_among(arguments: Sequence[str]) -> Tuple[str, ...]:
-    """The arguments that name source files, by their ending."""
-    return tuple(one for one in _inputs(arguments) if os.path.splitext(one)[1] in _ENDINGS)
+def sources_among(arguments: Sequence[str], *, everything: bool = False) -> Tuple[str, ...]:
+    """The arguments that name source files, by their ending; with *everything* all that name a file."""
+    return tuple(one for one in _inputs(arguments) if everything or os.path.splitext(one)[1] in _ENDINGS)
 
 
 def _inputs(arguments: Sequence[str]) -> Iterator[str]:
@@ -94,10 +95,11 @@ def write_record(
     kernel: str,
     *,
     refused: bool,
+    map_file: str = "",
 ) -> None:
     """Append one record to this process's file in the session *state*."""
     fields = ["bb1", name, machine, os.getcwd(), caller, str(len(arguments)), *arguments]
-    fields += ["".join(f"{one}\n" for one in removed), "\n".join(added), kernel, "1" if refused else ""]
+    fields += ["".join(f"{one}\n" for one in removed), "\n".join(added), kernel, "1" if refused else "", map_file]
     with Path(state, "log", str(os.getpid())).open("ab") as stream:
         stream.write(b"".join(os.fsencode(field) + b"\0" for field in fields))
 
@@ -115,6 +117,7 @@ class Record:
     added: Tuple[str, ...]
     kernel: str
     refused: bool
+    map_file: str
 
 
 def _lines(text: str) -> Tuple[str, ...]:
@@ -129,16 +132,25 @@ def parse_records(data: bytes, where: str) -> Iterator[Record]:
         try:
             mark, name, machine, directory, caller, count = fields[place : place + 6]
             end = place + 6 + int(count)
-            removed, added, kernel, refused = fields[end : end + 4]
+            removed, added, kernel, refused, map_file = fields[end : end + 5]
         except ValueError as error:
             raise InternalError("BB690", "the log of compiler calls is torn", where=where) from error
         if mark != "bb1":
             raise InternalError("BB690", "the log of compiler calls is torn", where=where)
         arguments = tuple(fields[place + 6 : end])
         yield Record(
-            name, machine, directory, caller, arguments, _lines(removed), _lines(added), kernel, refused == "1"
+            name,
+            machine,
+            directory,
+            caller,
+            arguments,
+            _lines(removed),
+            _lines(added),
+            kernel,
+            refused == "1",
+            map_file,
         )
-        place = end + 4
+        place = end + 5
 
 
 def read_records(state: Path) -> List[Record]:
@@ -182,9 +194,18 @@ def _seen(record: Record, plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...],
     return removed, tuple(one for one in removed if one in foreign), outcome.unknown
 
 
+def output_of(arguments: Sequence[str]) -> Optional[str]:
+    """The value of ``-o``."""
+    for place, argument in enumerate(arguments):
+        if argument == "-o" and place + 1 < len(arguments):
+            return arguments[place + 1]
+        if argument.startswith("-o") and argument != "-o":
+            return argument[2:]
+    return None
+
+
 def _call(record: Record, removed: Tuple[str, ...], unknown: Tuple[str, ...]) -> Call:
     arguments = record.arguments
-    output = next((arguments[i + 1] for i, one in enumerate(arguments[:-1]) if one == "-o"), None)
     units = sources_among(arguments) or tuple(
         one for one in _inputs(arguments) if one.endswith(_OBJECTS) or ".so." in one
     )
@@ -193,7 +214,7 @@ def _call(record: Record, removed: Tuple[str, ...], unknown: Tuple[str, ...]) ->
         record.directory,
         record.caller,
         units,
-        output,
+        output_of(arguments),
         arguments,
         removed,
         record.added,
@@ -203,6 +224,42 @@ def _call(record: Record, removed: Tuple[str, ...], unknown: Tuple[str, ...]) ->
     )
 
 
+def own_objects(records: Sequence[Record]) -> FrozenSet[str]:
+    """Outputs of the compiler calls *records*, as real paths."""
+    outputs = ((record.directory, output_of(record.arguments)) for record in records)
+    return frozenset(os.path.realpath(os.path.join(folder, name)) for folder, name in outputs if name)
+
+
+def _linked(plan: Plan, records: Sequence[Record]) -> Look:
+    """What the links of *records* took in from elsewhere above the level, each archive decoded once."""
+    own = own_objects(records)
+    outputs: Dict[Piece, str] = {}
+    for record in records:
+        if record.map_file and os.path.isfile(record.map_file):
+            text = Path(record.map_file).read_text(encoding="utf-8", errors="surrogateescape")
+            for piece in pieces_of(text, record.directory):
+                outputs.setdefault(piece, output_of(record.arguments) or "a.out")
+    by_output: Dict[str, List[Piece]] = {}
+    for piece, output in outputs.items():
+        by_output.setdefault(output, []).append(piece)
+    looks = [look_at(plan, pieces, output, own) for output, pieces in by_output.items()]
+    return Look(
+        tuple(member for look in looks for member in look.members),
+        tuple(dict.fromkeys(note for look in looks for note in look.notes)),
+    )
+
+
+_EXPANDED = 8
+
+
+def _folded(record: Record, removed: Tuple[str, ...]) -> Tuple[str, ...]:
+    """*removed* with what a gcc called by its path has made of ``-march=native`` said in one word."""
+    choice = [flag for flag in removed if flag.startswith("-march=")]
+    if not record.name.startswith("inner ") or not choice or len(removed) <= _EXPANDED:
+        return removed
+    return (f"{choice[-1]} and its {len(removed) - len(choice)} extensions",)
+
+
 def compile_log(plan: Plan, known: Known, notes: Sequence[str] = ()) -> CompileLog:
     """The log of the session of *plan* so far."""
     calls: List[Call] = []
@@ -210,11 +267,14 @@ def compile_log(plan: Plan, known: Known, notes: Sequence[str] = ()) -> CompileL
     foreign: Dict[Tuple[str, Origin, str], bool] = {}
     refused: FrozenSet[Tuple[str, Origin, str]] = frozenset()
     unknown: Counter[str] = Counter()
-    for record in read_records(Path(plan.state)):
+    records = read_records(Path(plan.state))
+    for record in records:
         removed, bad, strange = _seen(record, plan)
         calls.append(_call(record, removed, strange))
         unknown.update(set(strange))
-        for flag in dict.fromkeys(removed):
+        folded = _folded(record, removed)
+        bad = bad if folded == removed else folded
+        for flag in dict.fromkeys(folded):
             key = (flag, *_origin(flag, record.caller, known))
             counts[key] += 1
             foreign[key] = foreign.get(key, False) or flag in bad
@@ -224,4 +284,12 @@ def compile_log(plan: Plan, known: Known, notes: Sequence[str] = ()) -> CompileL
         Removal(flag, origin, via, count, foreign[flag, origin, via], (flag, origin, via) in refused)
         for (flag, origin, via), count in sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][2]))
     )
-    return CompileLog(plan.mode, tuple(calls), removals, tuple(sorted(unknown.items())), tuple(notes))
+    linked = _linked(plan, records)
+    return CompileLog(
+        plan.mode,
+        tuple(calls),
+        removals,
+        tuple(sorted(unknown.items())),
+        (*notes, *linked.notes),
+        linked.members,
+    )

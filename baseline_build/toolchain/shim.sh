@@ -41,8 +41,9 @@ previous=$a
 set -- "$@" "$a"
 done
 fi
-printf '%s\0' "$removed" @ADDED_TEXT@ '' '' >>"$state/log/$$" || exit 70
+map=
 @LINK@
+printf '%s\0' "$removed" @ADDED_TEXT@ '' '' "$map" >>"$state/log/$$" || exit 70
 @ENVIRONMENT@
 set -- "$@" @ADDED@
 @RUN@

@@ -152,11 +152,11 @@ def without_shims(plan: Plan) -> str:
 
 def _link(plan: Plan, dialect: str, machine: str, modern: bool) -> str:
     """Shell code for calls that may link: keep the linker's map, and start files without a marker first."""
-    if dialect not in ("gcc", "clang"):
+    if dialect not in ("gcc", "clang", "ld"):
         return ""
     front = 'map=$state/maps/$$\nwhile [ -e "$map" ]; do map=$map+; done\n: >"$map"\n'
-    words = ['-Wl,-Map="$map"']
-    if plan.crt.get(machine):
+    words = ['-Map="$map"' if dialect == "ld" else '-Wl,-Map="$map"']
+    if dialect != "ld" and plan.crt.get(machine):
         words.append("-B" + quote(plan.crt[machine]))
     if dialect == "clang":
         words = (
@@ -177,6 +177,19 @@ def gated_run(plan: Plan, machine: str) -> str:
         'errors=$state/errors/$$\n"$real" "$@" 2>"$errors"\ncode=$?\n'
         f'[ $code = 0 ] || exec {explain} "$state" "$errors" $code "$@"\n'
         'while IFS= read -r line; do printf \'%s\\n\' "$line" >&2; done <"$errors"\nexit 0'
+    )
+
+
+def _compiler_run(plan: Plan, dialect: str) -> str:
+    """Shell code that runs the compiler; under strict, archives that a link took in are looked at (:mod:`.links`)."""
+    run = '${launcher:+"$launcher"} "$real" "$@"'
+    if not plan.strict or plan.mode is Mode.REPORT or dialect not in ("gcc", "clang", "ld"):
+        return f"exec {run}"
+    look = f"exec {quote(sys.executable)} -IS {quote(str(_HERE / 'links.py'))}"
+    return (
+        f'[ "$map" ] || exec {run}\noutput=a.out previous=\nfor a do\n[ "$previous" = -o ] && output=$a\n'
+        f"case $a in -o?*) output=${{a#-o}} ;; esac\nprevious=$a\ndone\n{run} || exit\n"
+        f'case $(grep -F -m 1 ".a(" "$map") in ?*) {look} "$state" "$map" "$output" ;; esac'
     )
 
 
@@ -216,9 +229,7 @@ def shim_text(plan: Plan, program: Program, real: str, *, check: str = "") -> st
             "ADDED_TEXT": quote("\n".join(added)),
             "LINK": _link(plan, dialect, program.machine, program.modern),
             "ENVIRONMENT": "\n".join(environment),
-            "RUN": gated_run(plan, program.machine)
-            if dialect == "as"
-            else 'exec ${launcher:+"$launcher"} "$real" "$@"',
+            "RUN": gated_run(plan, program.machine) if dialect == "as" else _compiler_run(plan, dialect),
             "ADDED": " ".join(quote(option) for option in added),
         },
     )
@@ -269,7 +280,7 @@ def go_text(plan: Plan, program: Program) -> str:
             lines.append(f"{name}={value}\nexport {name}")
     lines.append("{ read -r caller </proc/$PPID/comm; } 2>/dev/null || caller=")
     lines.append(
-        f"printf '%s\\0' bb1 go {quote(program.machine)} \"$PWD\" \"$caller\" $# \"$@\" \"$removed\" '' '' '' "
+        f"printf '%s\\0' bb1 go {quote(program.machine)} \"$PWD\" \"$caller\" $# \"$@\" \"$removed\" '' '' '' '' "
         f">>{quote(plan.state)}/log/$$ || exit 70"
     )
     lines.append(f'exec {quote(program.path)} "$@"')

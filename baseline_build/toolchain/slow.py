@@ -7,6 +7,7 @@ without importing the package's front door (which brings setuptools).
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -21,11 +22,11 @@ if __name__ == "__main__":
     __package__ = "baseline_build.toolchain"
 
 from ..errors import BaselineBuildError, EnforcementError
-from .additions import additions
+from .additions import additions, quiet
 from .filtering import Outcome, filter_arguments
 from .model import Kernel, Mode
 from .plan import Plan, load_plan
-from .records import sources_among, write_record
+from .records import output_of, sources_among, write_record
 from .responses import expand_responses, join_response
 from .tables import default_level
 
@@ -151,8 +152,8 @@ def _caller() -> str:
         return ""  # no /proc here; the origin is then told less exactly
 
 
-def run(state: str, name: str, machine: str, real: str, launcher: str, given: Sequence[str]) -> None:
-    """Filter *given* and become the real program. Raises EnforcementError for what is refused."""
+def run(state: str, name: str, machine: str, real: str, launcher: str, given: Sequence[str]) -> int:
+    """Filter *given* and become the real program, or give its exit code. Raises EnforcementError where refused."""
     plan = load_plan(state)
     program = plan.programs[name]
     if not real:
@@ -169,24 +170,45 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
         outcome = filter_arguments(arguments, program.dialect, machine, plan.level(machine))
         write_record(state, name, machine, _caller(), arguments, outcome.removed, (), "", refused=True)
         raise
+    reason = kernel.reason if kernel else ""
+    linking = _link_options(plan, program, machine, outcome.arguments)
+    map_file = linking[0][len(_MAP) :] if linking else ""
     write_record(
-        state,
-        name,
-        machine,
-        _caller(),
-        arguments,
-        outcome.removed,
-        added,
-        kernel.reason if kernel else "",
-        refused=False,
+        state, name, machine, _caller(), arguments, outcome.removed, added, reason, refused=False, map_file=map_file
     )
     if kernel is not None and program.dialect == "cc1":
         _note_kernel(plan, kernel, arguments)
     keep = any(one.startswith(("-specs", "--specs", "-B", "-wrapper", "--prefix")) for one in arguments)
-    line = [real, *_short_enough(plan, [*outcome.arguments, *added], program.dialect)]
+    more = quiet(linking, program.modern) if linking and program.dialect == "clang" else linking
+    line = [real, *_short_enough(plan, [*outcome.arguments, *added, *more], program.dialect)]
     if launcher:
         line.insert(0, launcher)
-    os.execve(line[0], line, _environment(plan, program.dialect, keep))  # noqa: S606 - becoming the compiler is the point
+    environ = _environment(plan, program.dialect, keep)
+    if not (linking and plan.strict):
+        os.execve(line[0], line, environ)  # noqa: S606
+    code = subprocess.run(line, env=environ, check=False).returncode
+    if code == 0 and os.path.isfile(map_file):
+        look = [sys.executable, "-IS", str(Path(__file__).with_name("links.py")), state, map_file]
+        code = subprocess.run([*look, output_of(arguments) or "a.out"], check=False).returncode
+    return code if code >= 0 else 128 - code
+
+
+_MAP = "-Wl,-Map="
+_NO_LINK = frozenset(("-c", "-S", "-E", "-M", "-MM", "-fsyntax-only", "-r", "-Wl,-r"))
+
+
+def _link_options(plan: Plan, program: Program, machine: str, arguments: Sequence[str]) -> Tuple[str, ...]:
+    """Options for a call that links: write the map, take start files without a marker first."""
+    if program.dialect not in ("gcc", "clang") or not sources_among(arguments, everything=True):
+        return ()
+    if not _NO_LINK.isdisjoint(arguments) or any("-Map" in one or "-cc1" in one for one in arguments):
+        return ()
+    name = Path(plan.state, "maps", str(os.getpid()))
+    while name.exists():
+        name = name.with_name(name.name + "+")
+    name.touch()
+    folder = plan.crt.get(machine)
+    return (f"{_MAP}{name}", *((f"-B{folder}",) if folder else ()))
 
 
 def _stranger(name: str) -> Tuple[str, str]:
@@ -216,14 +238,13 @@ def _rust_arguments(given: Sequence[str]) -> List[str]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Entry of the script: 1 when the call is refused, else it does not come back."""
+    """Entry of the script: 1 when the call is refused, the compiler's exit code where it comes back."""
     state, name, machine, real, launcher, *given = words
     try:
-        run(state, name, machine, real, launcher, given)
+        return run(state, name, machine, real, launcher, given)
     except BaselineBuildError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return 0
 
 
 if __name__ == "__main__":
