@@ -81,6 +81,12 @@ FLOWS = {
     "hlt": "stop", "udf": "stop", "cb.cond": "branch", "cbb.cond": "branch", "cbh.cond": "branch",
 }  # fmt: skip
 
+# Where LLVM writes an alias of the architecture's name into its patterns: mask, value, names.
+ALIASES = (
+    (0x7FE0F000, 0x1AC02000, {"lsl": "lslv", "lsr": "lsrv", "asr": "asrv", "ror": "rorv"}),
+    (0xFFE0FC00, 0x5E000400, {"mov": "dup"}),
+)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -102,10 +108,14 @@ class Row:
         return not (self.value ^ other.value) & self.mask & other.mask
 
 
-def mnemonic_of(assembler: str) -> str:
+def mnemonic_of(assembler: str, mask: int, value: int) -> str:
     """The name at the front of an assembler template (``add\\t$Rd…``, ``fadd{\\t…|.4s\\t…}``)."""
     name = re.split(r"[\t {|]", assembler.strip(), maxsplit=1)[0]
-    return re.sub(r"\$\w+$", "cond", name)
+    name = re.sub(r"\$\w+$", "cond", name)
+    for alias_mask, alias_value, names in ALIASES:
+        if mask & alias_mask == alias_mask and value & alias_mask == alias_value:
+            name = names.get(name, name)
+    return name
 
 
 def records(path: Path) -> Iterator[Row]:
@@ -125,7 +135,7 @@ def records(path: Path) -> Iterator[Row]:
             features = set()  # the hint space: a NOP to CPUs that do not know the hint
         fields = tuple(low for low in (0, 5, 10, 16) if not mask >> low & 31)
         apart = fields if record["DecoderMethod"] in UNPREDICTABLE else ()
-        yield Row(mask, value, mnemonic_of(record["AsmString"]), frozenset(features), apart)
+        yield Row(mask, value, mnemonic_of(record["AsmString"], mask, value), frozenset(features), apart)
 
 
 def fill(row: Row, chance: random.Random) -> int:
