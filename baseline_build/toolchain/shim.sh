@@ -14,7 +14,7 @@ case $a in
 esac
 done
 if [ "$drop" ]; then
-[ "$pair@REFUSE@" ] || [ $# -gt 500 ] && slow "$@"
+[ "${pair}@REFUSE@" ] || [ $# -gt 500 ] && slow "$@"
 fi
 { read -r caller </proc/$PPID/comm; } 2>/dev/null || caller=
 printf '%s\0' bb1 "$name" "$machine" "$PWD" "$caller" $# "$@" >>"$state/log/$$" || exit 70
