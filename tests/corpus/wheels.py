@@ -1,0 +1,86 @@
+"""The corpus: real wheels with the truth about them, downloaded by name and hash.
+
+``wheels.json`` holds facts only: file name, sha256, whether the wheel dies with SIGILL on the baseline CPU
+(``violation``), dispatches at run time (``dispatched``) or has nothing above the baseline (``clean``), and where SIGILL
+was seen on an emulated CPU.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Tuple
+
+from tests.tools import missing
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Crash:
+    """Where the program died: file (its end), address, function."""
+
+    file: str
+    address: int
+    function: str
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One row of ``wheels.json``."""
+
+    file: str
+    project: str
+    requirement: str
+    sha256: str
+    machine: str
+    truth: str
+    crash: Optional[Crash] = None
+
+    @property
+    def title(self) -> str:
+        return f"{self.project}-{self.machine}"
+
+
+def listed() -> Tuple[Wheel, ...]:
+    rows = json.loads((HERE / "wheels.json").read_text(encoding="utf-8"))
+    return tuple(Wheel(**{**row, "crash": Crash(**row["crash"]) if "crash" in row else None}) for row in rows)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for piece in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def fetched(wheel: Wheel, cache: Path) -> Path:
+    """The wheel in *cache*, or in the folder ``BASELINE_BUILD_TEST_CORPUS`` names; downloaded when it is not there."""
+    folder = Path(os.environ.get("BASELINE_BUILD_TEST_CORPUS", cache / "corpus"))
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / wheel.file
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            _download(wheel, folder)
+    if not place.exists():
+        missing(f"{wheel.file} could not be downloaded")
+    assert _digest(place) == wheel.sha256, f"{wheel.file} is not the file the corpus is about"
+    return place
+
+
+def _download(wheel: Wheel, folder: Path) -> None:
+    python, abi, platforms = wheel.file[: -len(".whl")].split("-")[-3:]
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(folder)]
+    for platform in platforms.split("."):
+        command += ["--platform", platform]
+    version = python.replace("cp", "")
+    command += ["--python-version", "311" if abi == "abi3" else version, wheel.requirement]
+    subprocess.run(command, check=False, capture_output=True, text=True)
