@@ -93,4 +93,3 @@ def _arm_questions(code: Code) -> Iterator[int]:
         for index, word in enumerate(words):
             if word & 0xFFFFF000 == 0xD5380000 and 4 <= word >> 8 & 15 <= 7:
                 yield region.address + 4 * index
-

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Tuple
 
 from ...errors import InternalError
-from ...isa import Isa
+from ...isa import Isa, Machine
 
 EVERYTHING = -1
 
@@ -104,3 +104,22 @@ def cpuid_bits() -> Mapping[Tuple[int, int, str], Tuple[Tuple[int, str], ...]]:
             leaf, subleaf = (int(part, 16) for part in place.split("."))
         table.setdefault((leaf, subleaf, register), []).append((int(bit), feature))
     return {key: tuple(bits) for key, bits in table.items()}
+
+
+_AUXV = {"AT_HWCAP": 16, "AT_HWCAP2": 26}
+
+
+@lru_cache(maxsize=None)
+def hardware_answers(machine: Machine) -> Mapping[str, Mapping[int, Tuple[Tuple[int, Tuple[str, ...]], ...]]]:
+    """What getauxval tells on *machine*: function -> argument -> (bit, features), …
+
+    On x86-64 AT_HWCAP is CPUID.1:EDX, which every CPU of the lowest level has in full.
+    """
+    table = _HERE / f"hwcap-{machine.value}.txt"
+    if not table.exists():
+        return {}
+    answers: Dict[int, List[Tuple[int, Tuple[str, ...]]]] = {}
+    for vector, bit, features in rows(table.name, 3):
+        answers.setdefault(_AUXV[vector], []).append((int(bit), tuple(features.split())))
+    frozen = {number: tuple(bits) for number, bits in answers.items()}
+    return {"getauxval": frozen, "__getauxval": frozen}

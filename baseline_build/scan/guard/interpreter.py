@@ -1,0 +1,516 @@
+"""Interprets one function over abstract values: which facts hold at each place, and what becomes of pointers.
+
+Everything here only ever grows weaker while the worklist runs, so what is recorded along the way is weakened likewise
+and is right at the end.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from .cells import Cells
+from .conditions import Flags, Outcome, decide
+from .operations import Abi, Operand, Operation
+from .program import NEVER_RETURN, Program
+from .state import ANYTHING, STACK, State, is_stack, merge
+from .transfer import Transfer
+from .values import PLAIN, UNDEFINED, Value
+
+MAX_DEPTH = 6
+_MAX_VISITS = 60
+_WIDEN_AT = (8, 20, 30)
+
+
+class Way(NamedTuple):
+    """Control, or a pointer through which it may come, goes to ``target`` from ``at`` where ``facts`` hold."""
+
+    target: int
+    at: int
+    kind: str  # "call", "jump", "pointer", "span" (see Transfer.escape)
+
+
+class Test(NamedTuple):
+    """A branch or choice that tells something of the CPU: the facts on either outcome."""
+
+    at: int
+    facts: int
+
+
+class Budget:
+    """Steps of interpretation left; shared by all runs of a file."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+
+class Exhausted(Exception):
+    """The budget is used up. Caught where the run was begun."""
+
+
+class Result:
+    """What one run over a function found; facts are relative to the function's entry."""
+
+    def __init__(self, entry: int) -> None:
+        self.entry = entry
+        self.ways: Dict[Way, int] = {}
+        self.tests: Dict[int, int] = {}
+        # Facts at every instruction that was reached.
+        self.facts: Dict[int, int] = {}
+        self.exit: Optional[State] = None
+        self.asks = False
+        self.unresolved: Set[int] = set()
+        self.callees: Set[int] = set()
+        self.constants: Set[int] = set()
+        self.reads: Set[int] = set()
+        self.opaque_flags: Dict[int, str] = {}
+
+    def way(self, target: int, at: int, kind: str, facts: int) -> None:
+        """Record a way; seen twice, only what holds both times holds."""
+        key = Way(target, at, kind)
+        self.ways[key] = self.ways.get(key, -1) & facts
+
+    @property
+    def returned(self) -> Value:
+        """The result register at the return."""
+        if self.exit is None:
+            return UNDEFINED
+        return self.exit.registers[0]
+
+    @property
+    def informative(self) -> bool:
+        """Whether a caller learns something of the CPU from a call."""
+        return self.asks or (self.exit is not None and (bool(self.exit.facts) or self.returned.informed))
+
+
+class Analysis:
+    """Shared by all runs over one file."""
+
+    def __init__(self, program: Program, budget: Budget) -> None:
+        self.program = program
+        self.cells = Cells(program)
+        self.budget = budget
+        # Functions worth following into from a caller.
+        self.followed: Set[int] = set()
+        self.memo: Dict[object, Result] = {}
+
+    @property
+    def abi(self) -> Abi:
+        """The calling convention."""
+        return self.program.lifter.abi
+
+
+class Run(Transfer):
+    """One function, from *entry*, in one context."""
+
+    def __init__(self, analysis: Analysis, entry: int, state: Optional[State], parents: Tuple[int, ...] = ()) -> None:
+        super().__init__(analysis.program, analysis.cells, Result(entry))
+        self.analysis = analysis
+        self.entry = entry
+        self.parents = parents
+        self.function = analysis.program.function_of(entry)
+        self.ranges = [(self.function, analysis.program.end_of(self.function))]
+        if parents:
+            self.owner = analysis.program.function_of(parents[0])
+        self.inner = bool(parents)
+        self.first = state if state is not None else _entry_state(analysis)
+        self.states: Dict[int, State] = {}
+        self.visits: Dict[int, int] = {}
+        self.queue: List[int] = []
+        self.pending: List[Tuple[int, int, Value, int]] = []
+        self.lost: Set[int] = set()
+
+    def execute(self) -> Result:
+        """Interpret until nothing changes. Raises :class:`Exhausted`."""
+        self.flow(self.entry, self.first)
+        while self.queue:
+            address = heapq.heappop(self.queue)
+            while self.queue and self.queue[0] == address:
+                heapq.heappop(self.queue)
+            self._block(address)
+        return self.finish()
+
+    def finish(self) -> Result:
+        """Hand the stores to the cells, now that it is known whether the function asks the CPU."""
+        result = self.result
+        for address, size, value, facts in self.pending:
+            self.cells.store(address, size, value, facts, self.function, asks=result.asks)
+        for address in self.lost:
+            self.cells.lose(address, self.function)
+        return result
+
+    def note_store(self, address: int, size: int, value: Value) -> None:
+        """A store outside the stack."""
+        self.pending.append((address, size, value, self.state.facts))
+
+    def note_loss(self, address: int) -> None:
+        """The address of a variable is in unknown hands."""
+        self.lost.add(address)
+
+    # --- control flow ---
+
+    def flow(self, address: int, state: State) -> None:
+        """Control arrives at *address* with *state*."""
+        known = self.states.get(address)
+        if known is None:
+            self.states[address] = state.copy()
+            heapq.heappush(self.queue, address)
+            return
+        visits = self.visits.get(address, 0)
+        widen = sum(visits >= limit for limit in _WIDEN_AT)
+        merged = merge(known, state, widen, self.escape)
+        if merged is None:
+            return
+        if visits > _MAX_VISITS:
+            # Nothing should get here: every value was given up long ago. Stay safe all the same.
+            merged.registers = [ANYTHING] * len(merged.registers)
+        self.states[address] = merged
+        heapq.heappush(self.queue, address)
+
+    def _block(self, address: int) -> None:
+        self.visits[address] = self.visits.get(address, 0) + 1
+        self.state = self.states[address].copy()
+        budget = self.analysis.budget
+        while True:
+            budget.left -= 1
+            if budget.left < 0:
+                raise Exhausted
+            step = self.program.step(address)
+            if step is None:
+                return
+            facts = self.result.facts
+            facts[address] = facts.get(address, -1) & self.state.facts
+            following = address + step.length
+            self.at = address
+            self.next = following
+            for operation in step.operations:
+                handler = _CONTROL.get(operation[0])
+                if handler is None:
+                    self.apply(operation)
+                elif not handler(self, operation):
+                    return
+            if following in self.states:
+                self.flow(following, self.state)
+                return
+            if not self._inside(following):
+                # Falls into the next function.
+                self._leave(following, "jump")
+                return
+            address = following
+
+    def _inside(self, address: int) -> bool:
+        return any(low <= address < high for low, high in self.ranges)
+
+    def is_target(self, address: int) -> bool:
+        """Whether a jump there stays in this function: in its own range, or in a part placed elsewhere."""
+        if self._inside(address):
+            return True
+        program = self.program
+        start = program.function_of(address)
+        if not program.image.is_code(address) or not program.only_jumped(start):
+            return False
+        self.ranges.append((start, program.end_of(start)))
+        return True
+
+    def _goto(self, target: int, state: State) -> None:
+        """A direct jump: inside the function an edge, outside a tail call or a part placed elsewhere."""
+        if self.is_target(target):
+            self.flow(target, state)
+            return
+        before, self.state = self.state, state.copy()
+        self._leave(target, "jump")
+        self.state = before
+
+    def _leave(self, target: int, kind: str) -> None:
+        """A jump to another function: it returns to our caller."""
+        self.result.way(target, self.at, kind, self.state.facts)
+        if self._call(target):
+            self._return(None)
+
+    def _jump(self, operation: Operation) -> bool:
+        self._goto(operation[1], self.state)
+        return False
+
+    def _branch(self, operation: Operation) -> bool:
+        condition, target = operation[1], operation[2]
+        flags = self.state.flags
+        if condition is None:
+            taken: Optional[Outcome] = Outcome(0, None)
+            fallen: Optional[Outcome] = Outcome(0, None)
+        else:
+            taken, fallen = decide(flags, condition)
+        return self._fork(flags, taken, fallen, target)
+
+    def _fork(
+        self, flags: Optional[Flags], taken: Optional[Outcome], fallen: Optional[Outcome], target: int
+    ) -> bool:
+        told = (taken.facts if taken else 0) | (fallen.facts if fallen else 0)
+        if taken is not None and fallen is not None and told & ~self.state.facts:
+            known = self.result.tests.get(self.at, -1)
+            self.result.tests[self.at] = known & told if known != -1 else told
+        if taken is not None:
+            self._goto(target, self._refined(flags, taken))
+        if fallen is None:
+            return False
+        self.state = self._refined(flags, fallen)
+        self.flow(self.next, self.state)
+        return False
+
+    def _refined(self, flags: Optional[Flags], outcome: Outcome) -> State:
+        state = self.state.copy()
+        state.facts |= outcome.facts
+        if outcome.value is not None and flags is not None and flags.place is not None:
+            state.refine(flags.place, outcome.value)
+        return state
+
+    def _zero(self, operation: Operation) -> bool:
+        """Branch on a register being zero."""
+        _, operand, target, sense = operation
+        value = self.read(operand)
+        flags = Flags("sub", value, Value({0: 0}), self.width(operand), self.place(operand, value))
+        taken, fallen = decide(flags, "e" if sense else "ne")
+        return self._fork(flags, taken, fallen, target)
+
+    def _tested(self, operation: Operation) -> bool:
+        """Branch on one bit of a register."""
+        _, operand, number, target, sense = operation
+        value = self.read(operand)
+        flags = Flags("bit", value, Value({number: 0}), self.width(operand), self.place(operand, value))
+        taken, fallen = decide(flags, "ae" if sense else "b")
+        return self._fork(flags, taken, fallen, target)
+
+    def _jump_indirect(self, operation: Operation) -> bool:
+        source = operation[1]
+        name = self.imported(source)
+        if name is not None:
+            if self._call_import(name):
+                self._return(None)
+            return False
+        value = self.read(source)
+        base = self.program.base
+        targets = {key - base: facts for key, facts in value.keys.items() if self.program.image.is_code(key - base)}
+        if not value.exact or len(targets) != len(value.keys):
+            self.escape(value)
+            if not self._is_tail_call(source):
+                self.result.unresolved.add(self.at)
+            if not value.exact:
+                self._call_unknown()
+                self._return(None)
+        for target, facts in targets.items():
+            state = self.state.copy()
+            state.facts |= facts
+            if facts & ~self.state.facts:
+                self.result.tests[self.at] = self.result.tests.get(self.at, 0) | facts
+            if self.is_target(target):
+                self.flow(target, state)
+            else:
+                before, self.state = self.state, state
+                self._leave(target, "jump")
+                self.state = before
+        return False
+
+    def _is_tail_call(self, source: Operand) -> bool:
+        """A jump through memory, or with the stack as it was at the entry, leaves the function."""
+        if source[0] == "m" and source[2] is None:
+            return True
+        stack = self.state.registers[self.analysis.abi.stack].single
+        return stack is not None and stack == self.first.registers[self.analysis.abi.stack].single
+
+    def _stop(self, _: Operation) -> bool:
+        return False
+
+    def _return(self, _: Optional[Operation]) -> bool:
+        state = self.state
+        abi = self.analysis.abi
+        if not self.inner:
+            self.escape(state.registers[abi.result])
+            self.escape(state.registers[abi.second])
+        if self.result.exit is None:
+            self.result.exit = state.copy()
+        else:
+            merged = merge(self.result.exit, state, 0, self.escape)
+            if merged is not None:
+                self.result.exit = merged
+        return False
+
+    # --- calls ---
+
+    def _call_direct(self, operation: Operation) -> bool:
+        target = operation[1]
+        name = self.program.import_at(target)
+        if name is not None:
+            return self._call_import(name)
+        resolved = self.program.resolved(target)
+        if resolved is None:
+            return self._call_unknown()
+        if resolved == self.next:
+            # "call next; pop": asks for the program counter.
+            self._push_return()
+            return True
+        self.result.way(resolved, self.at, "call", self.state.facts)
+        return self._call(resolved)
+
+    def _call_indirect(self, operation: Operation) -> bool:
+        source = operation[1]
+        name = self.imported(source)
+        if name is not None:
+            return self._call_import(name)
+        value = self.read(source)
+        target = value.single
+        if target is not None and self.program.image.is_code(target - self.program.base):
+            address = target - self.program.base
+            self.result.way(address, self.at, "call", self.state.facts | value.keys[target])
+            return self._call(address)
+        self.escape(value)
+        if self.is_thread_descriptor(source):
+            return True
+        return self._call_unknown()
+
+    def imported(self, source: Operand) -> Optional[str]:
+        """The import a call or jump through a fixed slot reaches."""
+        if source[0] != "m" or source[1] is not None or source[2] is not None:
+            return None
+        return self.program.image.imports.get(source[4] - self.program.base)
+
+    def _call_import(self, name: str) -> bool:
+        if name in NEVER_RETURN:
+            return False
+        if name == "__tls_get_addr":
+            return self.thread_address()
+        return self._call_unknown(name)
+
+    def _push_return(self) -> None:
+        abi = self.analysis.abi
+        stack = self.state.registers[abi.stack].single
+        if abi.pushed and stack is not None:
+            self.state.set_register(abi.stack, Value({stack - abi.pushed: 0}))
+            self.state.store(stack - abi.pushed, abi.pushed, Value({self.next + self.program.base: 0}))
+
+    def _call(self, target: int) -> bool:
+        """Follow the call where that may tell something; false when it never returns."""
+        self.result.callees.add(target)
+        if target not in self.analysis.followed or target in self.parents or target == self.entry:
+            return self._call_unknown()
+        if len(self.parents) >= MAX_DEPTH:
+            return self._call_unknown()
+        state = self._for_callee()
+        inner = self._followed(target, state)
+        self.result.asks = self.result.asks or inner.asks
+        if inner.exit is None:
+            return bool(inner.unresolved) and self._call_unknown()
+        self._come_back(inner)
+        return True
+
+    def _for_callee(self) -> State:
+        abi = self.analysis.abi
+        state = self.state.copy()
+        stack = state.registers[abi.stack].single
+        if stack is not None and abi.pushed:
+            state.registers[abi.stack] = Value({stack - abi.pushed: 0})
+        for number in range(len(state.registers) - 4):
+            if number not in abi.arguments and number != abi.stack:
+                state.registers[number] = PLAIN
+        state.flags = None
+        state.origins = {}
+        state.vectors = [()] * len(state.vectors)
+        state.facts = 0
+        return state
+
+    def _followed(self, target: int, state: State) -> Result:
+        key = (
+            target,
+            tuple(state.registers[number] for number in (*self.analysis.abi.arguments, self.analysis.abi.stack)),
+            tuple(sorted(state.memory.items(), key=lambda item: item[0])),
+            state.havoc, state.escaped, self.parents, self.entry, self.cells.version,
+        )  # fmt: skip
+        analysis = self.analysis
+        found = analysis.memo.get(key)
+        if found is None:
+            run = Run(analysis, target, state, (*self.parents, self.entry))
+            found = run.execute()
+            analysis.memo[key] = found
+        for way, facts in found.ways.items():
+            if way.kind in ("pointer", "span"):
+                self.result.way(way.target, way.at, way.kind, facts | self.state.facts)
+        self.result.reads |= found.reads
+        return found
+
+    def _come_back(self, inner: Result) -> None:
+        abi = self.analysis.abi
+        after = inner.exit
+        if after is None:
+            return
+        state = self.state
+        kept = {number: state.registers[number] for number in (*abi.saved, abi.stack)}
+        saved_origins = {number: at for number, at in state.origins.items() if number in kept and is_stack(at)}
+        facts = state.facts
+        self.state = state = after.copy()
+        for number in range(len(state.registers) - 4):
+            if number in kept:
+                state.registers[number] = kept[number]
+            elif number not in (abi.result, abi.second):
+                state.registers[number] = PLAIN
+        state.facts |= facts
+        state.flags = None
+        state.origins = saved_origins
+        state.vectors = [()] * len(state.vectors)
+        stack = state.registers[abi.stack].single
+        if stack is not None:
+            for at in [at for at in state.memory if is_stack(at) and at < stack]:
+                del state.memory[at]
+
+    def _call_unknown(self, name: Optional[str] = None) -> bool:
+        """A call that is not followed: everything others were told of may change."""
+        state = self.state
+        abi = self.analysis.abi
+        tainted = False
+        for number in abi.arguments:
+            value = state.registers[number]
+            if value is PLAIN:
+                continue
+            tainted = tainted or value.tainted
+            self.escape(value)
+        low = state.escaped
+        if low < STACK + (1 << 40):
+            for at, (_, value) in list(state.memory.items()):
+                if at >= low and is_stack(at):
+                    tainted = tainted or value.tainted
+                    self.escape(value)
+            state.forget_above(low)
+        for at, (size, value) in [item for item in state.memory.items() if not is_stack(item[0])]:
+            survivor = self.cells.survive(at, size, value)
+            if survivor is None:
+                del state.memory[at]
+            else:
+                state.memory[at] = (size, survivor)
+        question = self.answer_of(name, state.registers[abi.arguments[0]]) if name else None
+        state.after_call(abi)
+        if question is not None:
+            state.registers[abi.result] = question
+        elif tainted:
+            state.registers[abi.result] = ANYTHING
+        return True
+
+
+def _entry_state(analysis: Analysis) -> State:
+    state = State()
+    abi = analysis.abi
+    # On x86-64 the return address makes the stack pointer 8 less than a multiple of 16.
+    stack = STACK - abi.pushed
+    state.registers[abi.stack] = Value({stack: 0})
+    state.havoc = stack
+    return state
+
+
+_CONTROL: Dict[str, Callable[[Run, Operation], bool]] = {
+    "jump": Run._jump,
+    "branch": Run._branch,
+    "zero": Run._zero,
+    "tbit": Run._tested,
+    "jumpi": Run._jump_indirect,
+    "call": Run._call_direct,
+    "calli": Run._call_indirect,
+    "ret": Run._return,
+    "stop": Run._stop,
+}
+

@@ -1,0 +1,364 @@
+"""One file as the analysis sees it: functions, who refers to what, memory as the file has it."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from functools import cached_property
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from ...decode.model import Flow
+from ...elf import Image, Region
+from ...isa import Machine, isa_of
+from ..code import Code
+from . import detection
+from .facts import Facts, hardware_answers
+from .operations import Lifter, Step
+from .state import THREADS
+from .x86 import X86Lifter
+
+# Addresses of position-independent files start at 0: moved up, no count or flag is ever taken for one.
+_BASE = 1 << 44
+_SHIFT = 40
+_STUB_SIZE = 16
+_MASK = (1 << _SHIFT) - 1
+
+# Functions of the C and C++ libraries and of Python's C interface that never return to their caller.
+NEVER_RETURN = frozenset(
+    ["abort", "exit", "_exit", "_Exit", "quick_exit", "__assert_fail", "__assert", "__stack_chk_fail", "__fortify_fail",
+     "__chk_fail", "longjmp", "siglongjmp", "_longjmp", "__longjmp_chk", "__cxa_throw", "__cxa_rethrow",
+     "__cxa_bad_cast", "_Unwind_Resume", "_ZSt9terminatev", "Py_FatalError", "_Py_FatalErrorFunc", "err", "errx",
+     "pthread_exit", "__cxa_pure_virtual", "__cxa_call_unexpected", "__cxa_throw_bad_array_new_length"]
+)  # fmt: skip
+
+
+class Program:
+    """Look-ups over one image and its sweeps; everything here is computed once and never changes."""
+
+    def __init__(self, image: Image, code: Code) -> None:
+        self.image = image
+        self.code = code
+        isa = isa_of(image.machine)
+        if isa is None:
+            raise ValueError(image.machine)
+        self.facts = Facts(isa)
+        self.absolute = image.machine is Machine.X86_64 and bool(image.segments) and self._lowest() >= 0x10000
+        self.base = 0 if self.absolute else _BASE
+        self.low = self.base + self._lowest()
+        self.high = self.base + max((block.end for block in image.memory), default=0) + (1 << 20)
+        self.lifter = _lifter(image.machine, self.base)
+        self._steps: Dict[int, Optional[Step]] = {}
+        self._bytes: Dict[int, bytes] = {}
+        self._parts: Dict[int, bool] = {}
+
+    def _lowest(self) -> int:
+        return min((block.address for block in self.image.memory), default=0)
+
+    # --- code ---
+
+    def step(self, address: int) -> Optional[Step]:
+        """The lifted instruction at *address* (an image address), ``None`` where there is none."""
+        if address in self._steps:
+            return self._steps[address]
+        region = self.image.region_of(address)
+        step = None
+        if region is not None:
+            data = self._bytes.get(region.address)
+            if data is None:
+                data = self._bytes[region.address] = bytes(region.data)
+            step = self.lifter.lift(data, address - region.address, address)
+        self._steps[address] = step
+        return step
+
+    @cached_property
+    def starts(self) -> Sequence[int]:
+        """Ascending beginnings of functions: declared ones, and call targets that no declared function covers."""
+        known = [function.address for function in self.image.functions if self.image.is_code(function.address)]
+        ends: Dict[int, int] = {
+            function.address: function.address + function.size for function in self.image.functions
+        }
+        called = set()
+        for _, sweep in self.code.sweeps:
+            called.update(
+                target for target, flow in zip(sweep.branch_targets, sweep.branch_flows) if flow == Flow.CALL
+            )
+        extra = []
+        for target in sorted(called):
+            index = bisect_right(known, target) - 1
+            if index >= 0 and (known[index] == target or target < ends[known[index]]):
+                continue
+            if self.image.is_code(target) and target not in self.image.stubs:
+                extra.append(target)
+        return array("Q", sorted({*known, *extra}))
+
+    def function_of(self, address: int) -> int:
+        """Beginning of the function *address* lies in (the nearest one below)."""
+        index = bisect_right(self.starts, address) - 1
+        return self.starts[index] if index >= 0 else address
+
+    def end_of(self, function: int) -> int:
+        """Where the function that begins at *function* ends at the latest: where the next one begins."""
+        index = bisect_right(self.starts, function)
+        region = self.image.region_of(function)
+        end = region.end if region is not None else function + 1
+        return min(self.starts[index], end) if index < len(self.starts) else end
+
+    def label(self, address: int) -> str:
+        """A name for people."""
+        start = self.function_of(address)
+        declared = self.image.function_at(start)
+        name = declared.name if declared is not None and declared.address == start else None
+        return name or f"fn@{start:x}"
+
+    def place(self, address: int) -> str:
+        """``name+offset`` for people."""
+        start = self.function_of(address)
+        return f"{self.label(address)}+{address - start:#x}" if address != start else self.label(address)
+
+    # --- references ---
+
+    def _targets(self, *, code: bool) -> List[int]:
+        found: List[int] = []
+        add = found.append
+        for _, sweep in self.code.sweeps:
+            for address, target in zip(sweep.reference_addresses, sweep.reference_targets):
+                if self.image.is_code(target) == code:
+                    add(target << _SHIFT | address)
+        found.sort()
+        return found
+
+    @cached_property
+    def _data_references(self) -> List[int]:
+        return self._targets(code=False)
+
+    @cached_property
+    def _code_references(self) -> List[int]:
+        return self._targets(code=True)
+
+    def references(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
+        """(target, instruction) for data addresses in [*low*, *high*) that instructions name."""
+        return _between(self._data_references, low, high)
+
+    def code_references(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
+        """(target, instruction) for code addresses in [*low*, *high*) that instructions name without jumping there."""
+        return _between(self._code_references, low, high)
+
+    def referred_below(self, address: int) -> Optional[int]:
+        """The nearest address at or below *address* that something names: where the object around it begins."""
+        refs = self._data_references
+        index = bisect_right(refs, address << _SHIFT | _MASK) - 1
+        best = refs[index] >> _SHIFT if index >= 0 else None
+        named = self._named_data
+        index = bisect_right(named, address) - 1
+        if index >= 0 and (best is None or named[index] > best):
+            best = named[index]
+        return best
+
+    def referred_above(self, address: int) -> int:
+        """The nearest address above *address* that something names."""
+        refs = self._data_references
+        index = bisect_left(refs, address + 1 << _SHIFT)
+        best = refs[index] >> _SHIFT if index < len(refs) else 1 << 62
+        named = self._named_data
+        index = bisect_right(named, address)
+        return min(best, named[index]) if index < len(named) else best
+
+    @cached_property
+    def _named_data(self) -> Sequence[int]:
+        """Data addresses that symbols or pointers in data name."""
+        image = self.image
+        named = {symbol.address for symbol in (*image.symbols, *image.dynamic_symbols) if symbol.type in (1, 6)}
+        named.update(target for target in image.relocations.values() if not image.is_code(target))
+        return array("Q", sorted(address for address in named if 0 <= address < 1 << 63))
+
+    @cached_property
+    def _transfers(self) -> List[int]:
+        """Direct jumps, branches and calls that leave their function."""
+        found: List[int] = []
+        starts = self.starts
+        count = len(starts)
+        relays = {stub: self.resolved(stub) or stub for stub in self.image.local_stubs}
+        for _, sweep in self.code.sweeps:
+            index = -1
+            low, high = 0, 0
+            for address, target in zip(sweep.branch_addresses, sweep.branch_targets):
+                if not target:
+                    continue
+                if not low <= address < high:
+                    index = bisect_right(starts, address) - 1
+                    low = starts[index] if index >= 0 else 0
+                    high = starts[index + 1] if index + 1 < count else 1 << 62
+                if not low < target < high:
+                    target = relays.get(target, target)
+                    found.append(target << _SHIFT | address)
+        found.sort()
+        return found
+
+    def transfers(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
+        """(target, instruction) for direct jumps and calls from other functions into [*low*, *high*)."""
+        return _between(self._transfers, low, high)
+
+    @cached_property
+    def _pointers(self) -> List[int]:
+        """Words of data that hold addresses of code."""
+        image = self.image
+        found = [target << _SHIFT | slot for slot, target in image.relocations.items() if image.is_code(target)]
+        if self.absolute:
+            found.extend(self._unrelocated())
+        found.sort()
+        return found
+
+    def _unrelocated(self) -> Iterator[int]:
+        """Words of data that look like addresses of functions, in files that need no relocation for them."""
+        starts = set(self.starts)
+        for block in self.image.memory:
+            if self.image.is_code(block.address):
+                continue
+            words = memoryview(bytes(block.data[: len(block.data) & ~7])).cast("Q")
+            for index, word in enumerate(words):
+                if word in starts and block.address + 8 * index not in self.image.relocations:
+                    yield word << _SHIFT | block.address + 8 * index
+
+    def pointers(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
+        """(target, word) for words of data that hold a code address in [*low*, *high*)."""
+        return _between(self._pointers, low, high)
+
+    @cached_property
+    def entrances(self) -> FrozenSet[int]:
+        """Addresses that other files or the loader may run: exports, initialisers, finalisers, the entry point."""
+        image = self.image
+        roots = {address for address in image.exports.values() if image.is_code(address)}
+        roots.update(image.initialisers, image.finalisers)
+        if image.entry is not None:
+            roots.add(image.entry)
+        roots.update(image.resolvers.values())
+        roots.update(symbol.address for symbol in image.ifuncs)
+        return frozenset(roots)
+
+    def only_jumped(self, start: int) -> bool:
+        """Whether the code at *start* is a part of other functions: reached by jumps alone."""
+        known = self._parts.get(start)
+        if known is None:
+            known = self._parts[start] = self._is_part(start)
+        return known
+
+    def _is_part(self, start: int) -> bool:
+        end = self.end_of(start)
+        if any(start <= address < end for address in self.entrances):
+            return False
+        if next(self.pointers(start, end), None) or next(self.code_references(start, end), None):
+            return False
+        found = False
+        for target, place in self.transfers(start, end):
+            step = self.step(place)
+            if step is None or step.operations[-1][0] in ("call", "calli"):
+                return False
+            found = found or target >= start
+        return found
+
+    @cached_property
+    def _pointers_to_data(self) -> List[int]:
+        image = self.image
+        found = [target << _SHIFT | slot for slot, target in image.relocations.items() if not image.is_code(target)]
+        found = [packed for packed in found if packed >= 0]
+        found.sort()
+        return found
+
+    def data_pointers(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
+        """(target, word) for words of data that hold a data address in [*low*, *high*)."""
+        return _between(self._pointers_to_data, low, high)
+
+    # --- memory ---
+
+    def constant_at(self, address: int, size: int) -> Optional[int]:
+        """What the file says stands in *size* bytes at *address*; pointers are moved by ``base``."""
+        image = self.image
+        if size == image.bits // 8:
+            if address in image.imports or address in image.resolvers:
+                return None
+            if address in image.tls_slots:
+                return image.tls_slots[address]
+            if address in image.relocations:
+                return image.relocations[address] + self.base
+        raw = image.read(address, size)
+        if len(raw) < size:
+            raw = raw + bytes(size - len(raw)) if self.is_memory(address) else b""
+        return int.from_bytes(raw, "little") if raw else None
+
+    def is_memory(self, address: int) -> bool:
+        """Whether a segment maps *address*."""
+        return any(s.type == 1 and s.address <= address < s.address + s.memory_size for s in self.image.segments)
+
+    @cached_property
+    def _constant_ranges(self) -> List[Tuple[int, int]]:
+        # PT_LOAD without write permission, and PT_GNU_RELRO, which is protected before any code of the file runs.
+        return [
+            (s.address, s.address + s.memory_size)
+            for s in self.image.segments
+            if (s.type == 1 and not s.writable) or s.type == 0x6474E552
+        ]
+
+    def is_constant(self, address: int) -> bool:
+        """Whether nothing can write to *address* once the file is loaded."""
+        if any(low <= address < high for low, high in self._constant_ranges):
+            return True
+        return not self.image.segments and not self.is_memory(address)
+
+    def thread_template(self, address: int, size: int) -> Optional[int]:
+        """What a thread finds at thread-local *address* when it begins."""
+        tls = self.image.tls
+        if tls is None:
+            return None
+        offset = address - THREADS
+        if offset < 0:
+            align = max(tls.align, 1)
+            offset += (tls.memory_size + align - 1) // align * align
+        if not 0 <= offset < tls.memory_size:
+            return None
+        raw = self.image.read(tls.address + offset, size) if offset < tls.file_size else b""
+        return int.from_bytes(raw.ljust(size, b"\0"), "little")
+
+    # --- calls ---
+
+    def in_stub(self, address: int) -> bool:
+        """Whether *address* lies in a PLT stub that leads back into this file."""
+        index = bisect_right(self._relays, address) - 1
+        return index >= 0 and address - self._relays[index] < _STUB_SIZE
+
+    @cached_property
+    def _relays(self) -> Sequence[int]:
+        return array("Q", sorted(self.image.local_stubs))
+
+    def import_at(self, target: int) -> Optional[str]:
+        """The name of the imported function a call to *target* reaches."""
+        return self.image.stubs.get(target)
+
+    def resolved(self, target: int) -> Optional[int]:
+        """*target*, or what the PLT stub there leads to in this very file; ``None`` where a resolver chooses."""
+        slot = self.image.local_stubs.get(target)
+        return target if slot is None else self.image.relocations.get(slot)
+
+    @cached_property
+    def answers(self) -> Mapping[str, Mapping[int, Tuple[Tuple[int, Tuple[str, ...]], ...]]]:
+        """Imported functions that tell of the CPU -> argument -> (bit, features) of their result."""
+        return hardware_answers(self.image.machine)
+
+    @cached_property
+    def questions(self) -> Tuple[int, ...]:
+        """Addresses of the instructions that ask the CPU."""
+        return detection.question_places(self.code)
+
+    def region(self, address: int) -> Optional[Region]:
+        """The region of code around *address*."""
+        return self.image.region_of(address)
+
+
+def _between(packed: List[int], low: int, high: int) -> Iterator[Tuple[int, int]]:
+    for index in range(bisect_left(packed, low << _SHIFT), bisect_left(packed, high << _SHIFT)):
+        yield packed[index] >> _SHIFT, packed[index] & _MASK
+
+
+def _lifter(machine: Machine, base: int) -> Lifter:
+    if machine is Machine.X86_64:
+        return X86Lifter(base)
+    raise ValueError(machine)

@@ -1,0 +1,258 @@
+"""What is known at one place of a function: registers, memory, the last comparison, the facts that hold there.
+
+Memory is one map of addresses. Three ranges never meet: the image (moved by the lifter's base), the thread-local block
+and the stack, whose pointer at the entry of the outermost function is :data:`STACK`.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Optional, Tuple
+
+from . import arithmetic
+from .conditions import Flags, Place
+from .operations import REGISTERS, THREAD, VECTORS, ZERO, Abi
+from .values import LOST_BITS, PLAIN, UNDEFINED, Value, as_bits, constant, join
+
+STACK = 1 << 56
+STACK_LOW = STACK - (1 << 40)
+STACK_HIGH = STACK + (1 << 40)
+THREADS = 1 << 50
+THREADS_LOW = THREADS - (1 << 32)
+THREADS_HIGH = THREADS + (1 << 32)
+_NEVER = 1 << 63
+ANYTHING = Value({}, LOST_BITS, True)
+
+Slot = Tuple[int, Value]
+# A vector register: (first byte, bytes, value) of each part that is followed.
+Parts = Tuple[Tuple[int, int, Value], ...]
+
+
+def is_stack(address: int) -> bool:
+    """Whether *address* lies on the stack."""
+    return STACK_LOW <= address < STACK_HIGH
+
+
+def is_thread(address: int) -> bool:
+    """Whether *address* lies in the thread-local block."""
+    return THREADS_LOW <= address < THREADS_HIGH
+
+
+class State:
+    """Mutable while a block is interpreted; copied at its end."""
+
+    __slots__ = ("escaped", "facts", "flags", "havoc", "memory", "origins", "registers", "vectors")
+
+    def __init__(self) -> None:
+        self.registers: List[Value] = [PLAIN] * REGISTERS
+        self.registers[THREAD] = constant(THREADS)
+        self.registers[ZERO] = constant(0)
+        self.vectors: List[Parts] = [()] * VECTORS
+        self.memory: Dict[int, Slot] = {}
+        self.flags: Optional[Flags] = None
+        # Registers that still hold what was loaded from a known place.
+        self.origins: Dict[int, int] = {}
+        self.facts = 0
+        # From here up the stack may hold anything where ``memory`` does not say otherwise.
+        self.havoc = STACK
+        # The lowest stack address that others were told of.
+        self.escaped = _NEVER
+
+    def copy(self) -> State:
+        """An independent copy."""
+        other = State.__new__(State)
+        other.registers = self.registers[:]
+        other.vectors = self.vectors[:]
+        other.memory = dict(self.memory)
+        other.flags = self.flags
+        other.origins = dict(self.origins)
+        other.facts = self.facts
+        other.havoc = self.havoc
+        other.escaped = self.escaped
+        return other
+
+    # --- memory ---
+
+    def overlapping(self, address: int, size: int) -> List[int]:
+        """Addresses of known slots that share bytes with the given ones."""
+        memory = self.memory
+        if size <= 64:
+            return [
+                at for at in range(address - 15, address + size) if at in memory and at + memory[at][0] > address
+            ]
+        return [at for at, slot in memory.items() if address - slot[0] < at < address + size]
+
+    def store(self, address: int, size: int, value: Value) -> None:
+        """*value* now stands in *size* bytes at *address*."""
+        memory = self.memory
+        for at in self.overlapping(address, size):
+            self._cut(at, address, size)
+        memory[address] = (size, value)
+        if self.origins:
+            self.origins = {
+                register: at for register, at in self.origins.items() if not address - 8 < at < address + size
+            }
+        place = self.flags.place if self.flags is not None else None
+        if place is not None and place.memory and address - 8 < place.at < address + size:
+            self.flags = self.flags._replace(place=None) if self.flags is not None else None
+
+    def _cut(self, at: int, address: int, size: int) -> None:
+        """Remove the bytes from *address* on out of the slot at *at*, keeping what lies beside them."""
+        held, value = self.memory.pop(at)
+        if at < address:
+            self.memory[at] = (address - at, arithmetic.taken(value, 0, (address - at) * 8))
+        end = address + size
+        if at + held > end:
+            rest = at + held - end
+            self.memory[end] = (rest, arithmetic.taken(value, (end - at) * 8, rest * 8) if held <= 8 else PLAIN)
+
+    def known(self, address: int, size: int) -> Optional[Value]:
+        """What stands there, ``None`` where this state says nothing of (some of) it."""
+        slot = self.memory.get(address)
+        if slot is not None and slot[0] == size:
+            return slot[1]
+        covering = sorted(self.overlapping(address, size))
+        if not covering:
+            return None
+        result: Optional[Value] = None
+        position = address
+        for at in covering:
+            held, value = self.memory[at]
+            if at > position or held > 8:
+                return PLAIN
+            end = min(at + held, address + size)
+            part = arithmetic.taken(value, (position - at) * 8, (end - position) * 8)
+            shift = (position - address) * 8
+            result = part if result is None else arithmetic.glued(result, part, shift)
+            position = end
+        return result if position == address + size and size <= 8 else PLAIN
+
+    def forget_above(self, address: int) -> None:
+        """Something not followed may have written any stack byte from *address* up."""
+        for at in [at for at in self.memory if at + self.memory[at][0] > address and is_stack(at)]:
+            del self.memory[at]
+        self.havoc = min(self.havoc, address)
+
+    def set_register(self, number: int, value: Value) -> None:
+        """*value* now stands in register *number*."""
+        if number == ZERO:
+            return
+        self.registers[number] = value
+        if number in self.origins:
+            del self.origins[number]
+        flags = self.flags
+        if flags is not None and flags.place is not None and not flags.place.memory and flags.place.at == number:
+            self.flags = flags._replace(place=None)
+
+    def refine(self, place: Place, value: Value) -> None:
+        """A comparison told more of what stands at *place*."""
+        if place.memory:
+            if place.at in self.memory and self.memory[place.at][0] == place.size:
+                self.memory[place.at] = (place.size, value)
+            elif not is_stack(place.at):
+                self.memory[place.at] = (place.size, value)
+            return
+        self.registers[place.at] = value
+        origin = self.origins.get(place.at)
+        if origin is not None:
+            slot = self.memory.get(origin)
+            if slot is not None and slot[0] == place.size:
+                self.memory[origin] = (place.size, value)
+            elif slot is None and not is_stack(origin) and not self.overlapping(origin, place.size):
+                self.memory[origin] = (place.size, value)
+
+    def after_call(self, abi: Abi) -> None:
+        """A call that was not followed: scratch registers and flags are lost."""
+        kept = {register: self.registers[register] for register in abi.saved}
+        kept[abi.stack] = self.registers[abi.stack]
+        self.registers = [PLAIN] * REGISTERS
+        self.registers[THREAD] = constant(THREADS)
+        self.registers[ZERO] = constant(0)
+        for register, value in kept.items():
+            self.registers[register] = value
+        self.vectors = [()] * VECTORS
+        self.flags = None
+        self.origins = {register: at for register, at in self.origins.items() if register in kept and is_stack(at)}
+
+
+Drop = Callable[[Value, int], None]
+
+
+def merge(old: State, new: State, widen: int, drop: Drop) -> Optional[State]:
+    """Either state; ``None`` when that is *old*.
+
+    :param widen: above 0, values that still grow are given up.
+    :param drop: is told of values whose constants are no longer followed, with the facts that hold there.
+    """
+    facts = old.facts & new.facts
+    old_extra, new_extra = old.facts & ~facts, new.facts & ~facts
+    result = State.__new__(State)
+    result.facts = facts
+    result.havoc = min(old.havoc, new.havoc)
+    result.escaped = min(old.escaped, new.escaped)
+    changed = facts != old.facts or result.havoc != old.havoc or result.escaped != old.escaped
+    registers = []
+    for mine, other in zip(old.registers, new.registers):
+        value = mine if mine is other else _joined(mine, old_extra, other, new_extra, widen)
+        if not value.keys and (mine.keys or other.keys):
+            drop(mine, old.facts)
+            drop(other, new.facts)
+        changed = changed or (value is not mine and value != mine)
+        registers.append(value)
+    result.registers = registers
+    result.vectors = [
+        mine if mine is other or mine == other else () for mine, other in zip(old.vectors, new.vectors)
+    ]
+    changed = changed or result.vectors != old.vectors
+    result.memory = _merged_memory(old, new, (old_extra, new_extra), widen, drop)
+    changed = changed or result.memory != old.memory
+    result.flags = old.flags if old.flags == new.flags else None
+    changed = changed or result.flags is not old.flags
+    result.origins = {register: at for register, at in old.origins.items() if new.origins.get(register) == at}
+    changed = changed or len(result.origins) != len(old.origins)
+    return result if changed else None
+
+
+def _joined(mine: Value, mine_extra: int, other: Value, other_extra: int, widen: int) -> Value:
+    value = join(mine, mine_extra, other, other_extra)
+    if not widen or value == mine:
+        return value
+    if widen > 2:
+        return ANYTHING
+    if widen > 1 or len(value.keys) > len(mine.keys):
+        return Value({}, as_bits(value), value.plain) if value.tainted else PLAIN
+    return value
+
+
+def _merged_memory(old: State, new: State, extra: Tuple[int, int], widen: int, drop: Drop) -> Dict[int, Slot]:
+    """Slots both know, and those only one knows where the other never wrote its stack."""
+    old_extra, new_extra = extra
+    memory: Dict[int, Slot] = {}
+    for at, (size, value) in old.memory.items():
+        other = new.memory.get(at)
+        if other is not None and other[0] == size:
+            if value is other[1]:
+                memory[at] = other
+                continue
+            both = _joined(value, old_extra, other[1], new_extra, widen)
+            if not both.keys and (value.keys or other[1].keys):
+                drop(value, old.facts)
+                drop(other[1], new.facts)
+            memory[at] = (size, both)
+        elif _unwritten(new, at, size):
+            memory[at] = (size, _joined(value, old_extra, UNDEFINED, new_extra, widen))
+        elif is_stack(at):
+            drop(value, old.facts)
+            memory[at] = (size, ANYTHING if value.tainted else PLAIN)
+    for at, (size, value) in new.memory.items():
+        if at in old.memory:
+            continue
+        if _unwritten(old, at, size):
+            memory[at] = (size, _joined(UNDEFINED, old_extra, value, new_extra, widen))
+        elif is_stack(at) and not old.overlapping(at, size):
+            drop(value, new.facts)
+            memory[at] = (size, ANYTHING if value.tainted else PLAIN)
+    return memory
+
+
+def _unwritten(state: State, at: int, size: int) -> bool:
+    return is_stack(at) and at < state.havoc and not state.overlapping(at, size)
