@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterator, List, Mapping, Optional, Tuple
 
-from ..config.model import Resolved, Settings
+from ..config.model import Executable, Resolved, Settings
 from ..config.reader import SETUPTOOLS, ConfigSettings, resolve
 from ..errors import EnforcementError, ToolError
 from ..sources import Tree, sync
 from ..toolchain import CompileLog, Enforcement, Kernel, Mode, Session, enforce
 from ..wheel import pack, unpack
 from .archiving import moment_of, normalise_sdist, publish
-from .copying import select
+from .caching import cache_of, key_of
+from .copying import inside, select
 from .programs import build_program, processors
 from .reporter import Reporter
 from .stripping import find_strip, linked_files, remove_foreign_runpath, strip
@@ -37,6 +38,7 @@ class Job:
     """One call of a hook.
 
     :param work_dir: a folder that goes away with the call.
+    :param environ: the variables as the frontend set them.
     :param moment: time of archive members, seconds of the Unix clock.
     """
 
@@ -45,6 +47,7 @@ class Job:
     work_dir: Path
     reporter: Reporter
     moment: int
+    environ: Mapping[str, str]
 
     @property
     def settings(self) -> Settings:
@@ -76,7 +79,7 @@ def job(project_dir: Path, config_settings: Optional[ConfigSettings], reporter: 
     reporter.verbose = reporter.verbose or resolved.settings.verbose
     moment = moment_of(os.environ)
     with tempfile.TemporaryDirectory(prefix="baseline-build-") as folder:
-        yield Job(project_dir, resolved, Path(folder), reporter, moment)
+        yield Job(project_dir, resolved, Path(folder), reporter, moment, dict(os.environ))
 
 
 def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[str], repair: Repair) -> str:
@@ -88,7 +91,7 @@ def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[st
     built = one.work_dir / "built"
     built.mkdir()
     with _enforced(one) as session:
-        name = _call_wrapped(one, "build_wheel", built, metadata_directory)
+        name = _call_wrapped(one, session, "build_wheel", built, metadata_directory)
         log = session.log()
     with one.reporter.stage("finish"):
         final = _finish(one, built / name)
@@ -109,8 +112,8 @@ def build_editable(one: Job, wheel_directory: Path, metadata_directory: Optional
     _fetch(one)
     built = one.work_dir / "built"
     built.mkdir()
-    with _enforced(one):
-        name = _call_wrapped(one, "build_editable", built, metadata_directory)
+    with _enforced(one) as session:
+        name = _call_wrapped(one, session, "build_editable", built, metadata_directory)
     return publish(built / name, wheel_directory).name
 
 
@@ -183,7 +186,7 @@ def _tell(log: CompileLog, reporter: Reporter) -> None:
     reporter.note(f"compile log: {log.summary()}")
 
 
-def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optional[str]) -> str:
+def _call_wrapped(one: Job, session: Session, hook: str, folder: Path, metadata_directory: Optional[str]) -> str:
     """Build the artifacts, then let the wrapped backend build the wheel around them."""
     wrapped = one.wrapped()
     if one.settings.backend != SETUPTOOLS:
@@ -191,30 +194,46 @@ def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optiona
             return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
     from .distribution import Additions, added
 
-    outputs = _outputs(one)
+    outputs = _outputs(one, session)
     additions = Additions(one.settings.cffi_modules, outputs, one.work_dir / "setuptools")
     with one.reporter.stage("setuptools"), added(additions):
         return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
 
 
-def _outputs(one: Job) -> Tuple[Output, ...]:
+def _outputs(one: Job, session: Session) -> Tuple[Output, ...]:
     from .distribution import Output
 
     outputs: List[Output] = []
     for executable in one.settings.executables:
-        with one.reporter.stage(f"{executable.name} ({executable.build}, {one.jobs} at once)"):
-            program = build_program(
-                executable,
-                project_dir=one.project_dir,
-                work_dir=one.work_dir / "programs",
-                jobs=one.jobs,
-                definitions={},
-                reporter=one.reporter,
-            )
+        program = _program(one, executable, session)
         outputs.append(Output(program, f"{executable.destination.rstrip('/')}/{executable.name}", executable=True))
     for data in one.settings.data:
         outputs += [Output(path, target, executable=False) for path, target in select(one.project_dir, data)]
     return tuple(outputs)
+
+
+def _program(one: Job, executable: Executable, session: Session) -> Path:
+    """The program of *executable*, compiled now or taken from the cache."""
+    work_dir = one.work_dir / "programs"
+
+    def make() -> Path:
+        with one.reporter.stage(f"{executable.name} ({executable.build}, {one.jobs} at once)"):
+            return build_program(
+                executable,
+                project_dir=one.project_dir,
+                work_dir=work_dir,
+                jobs=one.jobs,
+                definitions={},
+                reporter=one.reporter,
+            )
+
+    cache = cache_of(one.settings, one.environ, one.reporter)
+    if cache is None:
+        return make()
+    source = inside(one.project_dir, executable.source, "source")
+    with one.reporter.stage(f"{executable.name} (cache)"):
+        key = key_of(executable, source, one.settings, session.environ, one.environ)
+        return cache.get(key, work_dir / "cached" / executable.name, make)
 
 
 def _finish(one: Job, wheel: Path) -> Path:

@@ -56,7 +56,7 @@ class Project:
         command = [sys.executable, "-c", _CALL, str(ROOT), hook, json.dumps(list(arguments)), str(answer)]
         outer = ("BASELINE_BUILD_", "SOURCE_DATE_EPOCH", "PIP_")
         variables = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
-        variables.update({**self.environ, **(environ or {})})
+        variables.update({"BASELINE_BUILD_CACHE": "off", **self.environ, **(environ or {})})
         result = subprocess.run(
             command, cwd=self.path, env=variables, capture_output=True, text=True, check=False, timeout=600
         )

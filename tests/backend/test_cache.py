@@ -1,0 +1,145 @@
+"""Programs kept between builds: found again when nothing changed, made anew when anything did."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable, List
+
+import pytest
+
+from baseline_build.artifacts.caching import Cache, cache_of, folder_of
+from baseline_build.artifacts.reporter import Reporter
+from baseline_build.config.model import Settings
+
+from .conftest import Project
+
+Copy = Callable[[str], Project]
+
+
+class Listening(Reporter):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.said: List[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def maker(folder: Path, data: bytes, calls: List[int]) -> Callable[[], Path]:
+    def make() -> Path:
+        calls.append(1)
+        path = folder / "made"
+        path.write_bytes(data)
+        return path
+
+    return make
+
+
+def test_second_time_from_the_cache(tmp_path: Path) -> None:
+    calls: List[int] = []
+    cache = Cache(tmp_path / "cache", 1 << 20, Listening())
+    (tmp_path / "cache" / "programs").mkdir(parents=True)
+    cache.get("k", tmp_path / "one", maker(tmp_path, b"program", calls))
+    found = cache.get("k", tmp_path / "two", maker(tmp_path, b"other", calls))
+    assert calls == [1]
+    assert found.read_bytes() == b"program"
+    assert os.access(found, os.X_OK)
+    cache.get("another", tmp_path / "three", maker(tmp_path, b"other", calls))
+    assert calls == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["program.gz", "entry.json"])
+def test_a_damaged_entry_is_made_anew(tmp_path: Path, name: str) -> None:
+    calls: List[int] = []
+    reporter = Listening()
+    cache = Cache(tmp_path, 1 << 20, reporter)
+    cache.get("k", tmp_path / "one", maker(tmp_path, b"program", calls))
+    (tmp_path / "programs" / "k" / name).write_bytes(b"\x1f\x8bnonsense")
+    found = cache.get("k", tmp_path / "two", maker(tmp_path, b"program", calls))
+    assert (found.read_bytes(), calls) == (b"program", [1, 1])
+    assert any("thrown away" in said for said in reporter.said)
+
+
+def test_a_changed_program_in_an_entry_is_not_taken(tmp_path: Path) -> None:
+    import gzip
+
+    calls: List[int] = []
+    cache = Cache(tmp_path, 1 << 20, Listening())
+    cache.get("k", tmp_path / "one", maker(tmp_path, b"program", calls))
+    (tmp_path / "programs" / "k" / "program.gz").write_bytes(gzip.compress(b"something else"))
+    assert cache.get("k", tmp_path / "two", maker(tmp_path, b"program", calls)).read_bytes() == b"program"
+    assert calls == [1, 1]
+
+
+def test_the_entries_unused_for_longest_go_first(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 40_000, Listening())
+    for age, key in ((3, "old"), (2, "middle"), (1, "new")):
+        cache.get(key, tmp_path / key, maker(tmp_path, os.urandom(15_000), []))
+        moment = time.time() - age * 3600
+        os.utime(tmp_path / "programs" / key, (moment, moment))
+    cache.get("newest", tmp_path / "newest", maker(tmp_path, os.urandom(15_000), []))
+    kept = {path.name for path in (tmp_path / "programs").iterdir() if path.is_dir()}
+    assert kept == {"new", "newest"}
+
+
+def test_where_it_is_and_how_it_is_switched_off(tmp_path: Path) -> None:
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "x"), "HOME": str(tmp_path)}
+    assert folder_of(Settings(), environ) == tmp_path / "x" / "baseline-build"
+    assert folder_of(Settings(), {"HOME": str(tmp_path)}) == tmp_path / ".cache" / "baseline-build"
+    assert folder_of(Settings(cache=str(tmp_path / "own")), environ) == tmp_path / "own"
+    assert folder_of(Settings(cache="off"), environ) is None
+
+
+def test_a_folder_that_cannot_be_made_costs_the_cache_not_the_build(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    reporter = Listening()
+    assert cache_of(Settings(cache=str(tmp_path / "file" / "below")), {}, reporter) is None
+    assert "cannot be made" in reporter.said[0]
+
+
+@pytest.mark.build
+def test_two_builds_at_once_compile_once(project: Copy, tmp_path: Path) -> None:
+    one = project("program")
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); import baseline_build; "
+        "baseline_build.build_wheel(sys.argv[1])"
+    )
+    environ = {**os.environ, "BASELINE_BUILD_CACHE": str(tmp_path / "cache"), "PIP_BUILD_TRACKER": "", "CI": "1"}
+    processes = []
+    for name in ("first", "second"):
+        command = [sys.executable, "-c", code, str(tmp_path / name)]
+        processes.append(
+            subprocess.Popen(command, cwd=one.path, env=environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
+    told = [process.communicate(timeout=120)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    assert sorted("found in the cache" in text for text in told) == [False, True], told
+    first, second = (next((tmp_path / name).glob("*.whl")).read_bytes() for name in ("first", "second"))
+    assert first == second
+
+
+@pytest.mark.build
+def test_what_decides_the_result_decides_the_key(project: Copy, tmp_path: Path) -> None:
+    one = project("program")
+    cache = str(tmp_path / "cache")
+
+    def hit(**environ: str) -> bool:
+        outcome = one.call("build_wheel", str(one.output), None, environ={"BASELINE_BUILD_CACHE": cache, **environ})
+        assert outcome.status == 0, outcome.err
+        return "found in the cache" in outcome.err
+
+    assert not hit()
+    assert hit()
+    assert not hit(CFLAGS="-O1")
+    assert not hit(BASELINE_BUILD_STRICT="1")
+    assert not hit(BASELINE_BUILD_LEVEL="x86-64-v2")
+    (one.path / "src" / "data" / "a.txt").write_text("the folder holds something else\n")
+    assert not hit()
+    assert hit()
+    assert not hit(BASELINE_BUILD_CACHE="off")
