@@ -217,6 +217,8 @@ class _Flow:
                     break
                 if step.target is not None and self.knows(step.target):
                     waiting.append(step.target)
+                if step.memory is not None and self.knows(step.memory) and self._plausible(step.memory):
+                    waiting.append(step.memory)
                 if step.flow is Flow.JUMP_INDIRECT:
                     self._indirect.append(address)
                 if step.flow in _ENDS:
@@ -233,11 +235,15 @@ class _Flow:
         pointers = {target for target in self.code.image.relocations.values() if low <= target < high}
         for _, sweep in self.code.sweeps:
             branches = zip(sweep.branch_addresses, sweep.branch_targets)
-            roots += [t for source, t in branches if low <= t < high and self.knows(t) and self._owned(source)]
+            roots += [t for source, t in branches if low <= t < high and self.knows(t) and self._trusts(source)]
             references = zip(sweep.reference_addresses, sweep.reference_targets)
-            pointers.update(t for source, t in references if low <= t < high and self.knows(t) and self._owned(source))
+            pointers.update(t for source, t in references if low <= t < high and self.knows(t) and self._trusts(source))
         roots += [pointer for pointer in pointers if self.knows(pointer) and self._plausible(pointer)]
         return roots
+
+    def _trusts(self, source: int) -> bool:
+        """Whether what the sweep found at *source* is an instruction. In the places themselves only following tells."""
+        return self._owned(source) and not self.knows(source)
 
     def _plausible(self, address: int) -> bool:
         """Whether what a pointer leads to looks like code as far as its first jump or return."""

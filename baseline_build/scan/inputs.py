@@ -35,6 +35,7 @@ _FOREIGN = (
     (b"\xca\xfe\xba\xbe\x00\x00\x00", "a macOS universal file"),
     (b"BC\xc0\xde", "LLVM bitcode, compiled only when it is linked"),
 )
+_NESTED = (".whl", ".egg", ".zip", ".pyz")  # what Python may load code from, unlike other formats packed the same way
 _HEAD = 8
 
 
@@ -172,7 +173,7 @@ def _sort_in(found: _Found, name: str, head: bytes, job: workers.Job, platform: 
     elif foreign is None and job.size and _LIBRARY.search(name):
         start = head[:4].hex(" ")
         found.reports.append(_undecided(name, f"BB401: called a library, yet no ELF file (it starts with {start})"))
-    elif head.startswith(b"PK\x03\x04"):
+    elif head.startswith(b"PK\x03\x04") and name.endswith(_NESTED):
         found.notes.append(f"{name} is an archive inside of this one; what it holds was not looked at")
 
 

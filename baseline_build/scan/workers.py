@@ -12,7 +12,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,7 +20,7 @@ from typing import IO, Any, Callable, Iterator, List, Optional, Sequence, Tuple,
 
 from ..elf.reading import Buffer
 from ..errors import BaselineBuildError, InternalError
-from ..wheel import open_wheel
+from ..wheel import WheelFile, open_wheel
 from .examination import Examined, examine
 from .options import ScanOptions
 
@@ -61,9 +61,10 @@ def run(jobs: Sequence[Job], options: ScanOptions) -> List[Tuple[Examined, ...]]
     count = min(options.jobs or _cores(), len(jobs))
     if count < 2 or sum(job.size for job in jobs) - max(job.size for job in jobs) < WORTH_IT:
         outcomes: List[Tuple[Examined, ...]] = []
-        for job in jobs:
-            tell(job)
-            outcomes.append(perform(job, options))
+        with closing(Examiner()) as examiner:
+            for job in jobs:
+                tell(job)
+                outcomes.append(examiner.perform(job, options))
     else:
         outcomes = _spread(jobs, options, count, tell)
     if options.progress is not None and jobs:
@@ -71,13 +72,29 @@ def run(jobs: Sequence[Job], options: ScanOptions) -> List[Tuple[Examined, ...]]
     return outcomes
 
 
-def perform(job: Job, options: ScanOptions) -> Tuple[Examined, ...]:
-    """Examine one file."""
-    if job.member is None:
-        with _mapped(Path(job.container)) as content:
+class Examiner:
+    """Examines one file after the other; a wheel stays open for its next member."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._path = ""
+        self._wheel: Optional[WheelFile] = None
+
+    def close(self) -> None:
+        """Close the wheel that is open."""
+        self._stack.close()
+
+    def perform(self, job: Job, options: ScanOptions) -> Tuple[Examined, ...]:
+        """Examine one file. Raises what :func:`open_wheel` and reading files raise."""
+        if job.member is None:
+            with _mapped(Path(job.container)) as content:
+                return examine(content, job.path, options)
+        if self._wheel is None or self._path != job.container:
+            self._stack.close()
+            self._wheel = self._stack.enter_context(open_wheel(job.container))
+            self._path = job.container
+        with self._wheel.buffer(job.member) as content:
             return examine(content, job.path, options)
-    with open_wheel(job.container) as wheel, wheel.buffer(job.member) as content:
-        return examine(content, job.path, options)
 
 
 @contextmanager
@@ -172,6 +189,7 @@ def serve() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     # Whatever prints by mistake must not garble the answers.
     os.dup2(2, 1)
+    examiner = Examiner()
     while True:
         try:
             job, options = pickle.load(requests)  # noqa: S301 - from the process that started this one
@@ -179,7 +197,7 @@ def serve() -> None:
             return
         outcome: Outcome
         try:
-            outcome = perform(job, options)
+            outcome = examiner.perform(job, options)
         except BaselineBuildError as error:
             outcome = error
         _send(answers, outcome)
