@@ -24,8 +24,11 @@ from ..config.model import Executable, Settings
 from .reporter import Reporter
 
 _OFF = "off"
-_VARIABLES = ("CC", "CXX", "CPP", "LD", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CMAKE_TOOLCHAIN_FILE")
-_VARIABLES += ("SOURCE_DATE_EPOCH",)  # it is what __DATE__ says
+# SOURCE_DATE_EPOCH is among them because it is what __DATE__ says.
+_VARIABLES = (
+    *("CC", "CXX", "CPP", "LD", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
+    *("CMAKE_TOOLCHAIN_FILE", "SOURCE_DATE_EPOCH"),
+)
 _MEBIBYTE = 1 << 20
 
 
