@@ -42,6 +42,11 @@ class Program:
     machine: str
     modern: bool = True
 
+    @property
+    def title(self) -> str:
+        """The name people know it by."""
+        return self.name.split(" ")[-1]
+
 
 def machine_of(triplet: str) -> str:
     """The machine of a target triplet (``x86_64-linux-gnu``), ``other`` for those without levels."""

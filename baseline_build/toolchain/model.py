@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Dict, Mapping, Optional, Tuple
 
 REPORT_VERSION = 1
+_LISTED = 6  # options named in the one-line summary
 
 
 class Mode(enum.Enum):
@@ -154,13 +155,14 @@ class CompileLog:
     def summary(self) -> str:
         """One line: calls, what was removed and by whom, what was added."""
         parts = [f"{len(self.calls)} compiler call{'' if len(self.calls) == 1 else 's'}"]
-        verb = {Mode.FILTER: "removed", Mode.REFUSE: "refused", Mode.REPORT: "found"}[self.mode]
-        if self.removals:
-            listed = [f"{r.flag} ({r.count}x, {r.origin.value}: {r.via})" for r in self.removals[:6]]
-            more = len(self.removals) - len(listed)
-            parts.append(f"{verb} " + ", ".join(listed) + (f" and {more} more" if more else ""))
-        else:
-            parts.append(f"nothing {verb}")
+        done = "found" if self.mode is Mode.REPORT else "removed"
+        for verb, removals in (("refused", self.refused), (done, [r for r in self.removals if not r.refused])):
+            listed = [f"{r.flag} ({r.count}x, {r.origin.value}: {r.via})" for r in removals[:_LISTED]]
+            more = f" and {len(removals) - _LISTED} more" if len(removals) > _LISTED else ""
+            if listed:
+                parts.append(f"{verb} {', '.join(listed)}{more}")
+        if not self.removals:
+            parts.append(f"nothing {done}")
         added: Dict[str, int] = {}
         for call in self.calls:
             text = " ".join(call.added)
@@ -169,7 +171,7 @@ class CompileLog:
         if added:
             parts.append("added " + max(added, key=lambda text: added[text]))
         if self.unknown:
-            parts.append("passed on unknown " + ", ".join(flag for flag, _ in self.unknown[:6]))
+            parts.append("passed on unknown " + ", ".join(flag for flag, _ in self.unknown[:_LISTED]))
         return "; ".join(parts)
 
     def details(self) -> str:

@@ -20,6 +20,7 @@ from .links import Look, Piece, look_at, pieces_of
 from .model import Call, CompileLog, Mode, Origin, Removal
 from .plan import Plan
 from .responses import expand_responses
+from .tables import target_of
 
 _SOURCES = [
     ".c",
@@ -188,7 +189,8 @@ def _seen(record: Record, plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...],
         arguments = expand_responses(arguments, record.directory)
     outcome = filter_arguments(arguments, program.dialect, record.machine, plan.level(record.machine))
     removed = outcome.removed if plan.mode is Mode.REPORT else record.removed
-    own = plan.added(program.dialect, record.machine)  # what a shim further out has added is no news
+    level = plan.level(record.machine)
+    own = target_of(record.machine, level).options if level else ()  # asking for the promised level is no news
     removed = tuple(flag for flag in removed if flag not in own)
     foreign = frozenset(outcome.foreign)
     return removed, tuple(one for one in removed if one in foreign), outcome.unknown

@@ -225,7 +225,7 @@ def shim_text(plan: Plan, program: Program, real: str, *, check: str = "") -> st
             "REFUSE": "1" if plan.mode is Mode.REFUSE else "",
             "KEPT": _kept_case(program.machine, plan.level(program.machine)),
             "DROP": "|".join(drop_patterns(program.machine, plan.level(program.machine))),
-            "VALUES": "|".join(sorted(TAKES_VALUE)),
+            "VALUES": "|".join(sorted(TAKES_VALUE | {"-z"})),
             "ADDED_TEXT": quote("\n".join(added)),
             "LINK": _link(plan, dialect, program.machine, program.modern),
             "ENVIRONMENT": "\n".join(environment),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _LINE_LIMIT = 100_000  # bytes; Linux takes 128 KiB in one argument and more in all, a response file takes any
 
 
-def _machine(arguments: Sequence[str], dialect: str, machine: str) -> str:
+def machine_meant(arguments: Sequence[str], dialect: str, machine: str) -> str:
     """The machine meant by options among *arguments* (``--target=``, ``-m32``), else *machine*."""
     from .discovery import machine_of
 
@@ -105,7 +105,7 @@ def rewritten(
     plan: Plan, program: Program, machine: str, arguments: Sequence[str]
 ) -> Tuple[Outcome, Tuple[str, ...], Optional[Kernel]]:
     """What stays of *arguments* (response files expanded), what is added, and the exemption that holds."""
-    machine = _machine(arguments, program.dialect, machine)
+    machine = machine_meant(arguments, program.dialect, machine)
     kernel = _kernel(plan, arguments, program.dialect)
     level = _level(plan, machine, kernel)
     outcome = filter_arguments(arguments, program.dialect, machine, level)
@@ -165,7 +165,7 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
     try:
         outcome, added, kernel = rewritten(plan, program, machine, arguments)
         if plan.mode is Mode.REFUSE:
-            _refuse(outcome, name)
+            _refuse(outcome, program.title)
     except EnforcementError:
         outcome = filter_arguments(arguments, program.dialect, machine, plan.level(machine))
         write_record(state, name, machine, _caller(), arguments, outcome.removed, (), "", refused=True)
