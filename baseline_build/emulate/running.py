@@ -95,7 +95,7 @@ def _resolve(command: Sequence[str], path: str) -> List[str]:
     if found is None:
         name = command[0] if command else ""
         raise ConfigError("BB253", "there is no such command", where=name, fix="write it with its full path")
-    line = [found, *command[1:]]
+    line = [os.path.abspath(found), *command[1:]]
     for _ in range(4):  # the kernel's own limit on interpreters of interpreters
         with open(line[0], "rb") as stream:
             first = stream.readline(4096)

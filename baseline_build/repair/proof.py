@@ -23,6 +23,7 @@ def prove(wheel: Path, command: Sequence[str], report: Report, folder: Path) -> 
     :raises ViolationError: BB515, an instruction above the level was run.
     :raises ToolError: BB525, the environment could not be made, or the command failed for another reason.
     """
+    folder = folder.absolute()
     _call([sys.executable, "-m", "venv", str(folder)], "no virtual environment could be made")
     scripts = folder / "bin"
     _call(

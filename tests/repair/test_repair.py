@@ -267,10 +267,13 @@ def test_unknown_options_reach_auditwheel(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.build
-def test_prove_runs_the_wheel_on_the_emulated_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prove_runs_the_wheel_on_the_emulated_cpu(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_tool("qemu-x86_64", "qemu-x86_64-static")
     wheel = extension(tmp_path, "-Wl,--no-as-needed", "-lc")
-    command = ["repair", "-w", str(tmp_path / "out"), "--prove", "python -c 'import thing._x'", str(wheel)]
+    monkeypatch.chdir(tmp_path)
+    command = ["repair", "-w", "out", "--prove", "python -c 'import thing._x'", str(wheel)]
     assert main(command) == 0
     said = capsys.readouterr().err.splitlines()
     assert said == [
