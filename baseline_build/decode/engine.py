@@ -24,7 +24,7 @@ class Library(NamedTuple):
 
 def _imported() -> Optional[Library]:
     try:
-        from . import _engine  # type: ignore[attr-defined]  # noqa: PLC0415 - optional
+        from . import _engine  # type: ignore[attr-defined]
     except ImportError:
         return None
     return Library(_engine.ffi, _engine.lib)

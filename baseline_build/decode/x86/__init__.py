@@ -19,6 +19,6 @@ def sweep(
     compiled = library()
     if compiled is None:
         return engine.sweep(mode, code, address, entries, data)
-    from .compiled import sweep as compiled_sweep  # noqa: PLC0415 - only with the compiled engine
+    from .compiled import sweep as compiled_sweep
 
     return compiled_sweep(compiled, mode, code, address, entries, data)

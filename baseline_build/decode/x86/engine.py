@@ -10,12 +10,11 @@ from array import array
 from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..model import Flow, Instruction, Sweep
-from .states import (
+from .entries import (
     FLOW_MASK,
     FLOW_SHIFT,
     INVALID,
     LONG_BIT,
-    LONGEST,
     REFERENCE_ABSOLUTE_64,
     REFERENCE_MASK,
     REFERENCE_RELATIVE,
@@ -24,13 +23,11 @@ from .states import (
     REQUIREMENT_SHIFT,
     REQUIREMENTS,
     SUFFIX_BIT,
-    TARGET_16,
-    TARGET_ABSOLUTE,
     TARGET_MASK,
     TARGET_SHIFT,
-    States,
-    states,
 )
+from .prefixes import LONGEST, TARGET_16, TARGET_ABSOLUTE
+from .states import States, states
 
 Bytes = Union[bytes, bytearray, memoryview]
 _ADDRESSES = 0xFFFFFFFFFFFFFFFF
@@ -168,7 +165,7 @@ def sweep(
 ) -> Sweep:
     """One linear pass over *code*, whose first byte lies at *address*, in *mode* 64 or 32.
 
-    *entries*: addresses where an instruction is known to start; *data*: (start, end) addresses to pass over. Both sorted.
+    *entries*: addresses where an instruction is known to start; *data*: (start, end) addresses to pass over; sorted.
     """
     notes = Notes()
     machine = states(mode)

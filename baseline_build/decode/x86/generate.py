@@ -11,62 +11,23 @@ What iced-x86 does not know stands in the hand-written ``supplement.txt`` and ``
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 HERE = Path(__file__).parent
 
-#: iced's CPUID names -> gcc's. An empty name: every CPU of the family has it, or it is a no-op there, or it is
-#: reserved to the system; such instructions need no feature.
-FEATURES = {
-    "ADX": "adx", "AES": "aes", "AVX": "avx", "AVX2": "avx2", "AVX512_4FMAPS": "avx5124fmaps",
-    "AVX512_4VNNIW": "avx5124vnniw", "AVX512_BF16": "avx512bf16", "AVX512_BITALG": "avx512bitalg",
-    "AVX512_IFMA": "avx512ifma", "AVX512_VBMI": "avx512vbmi", "AVX512_VBMI2": "avx512vbmi2",
-    "AVX512_VNNI": "avx512vnni", "AVX512_VP2INTERSECT": "avx512vp2intersect",
-    "AVX512_VPOPCNTDQ": "avx512vpopcntdq", "AVX512BW": "avx512bw", "AVX512CD": "avx512cd",
-    "AVX512DQ": "avx512dq", "AVX512ER": "avx512er", "AVX512F": "avx512f", "AVX512PF": "avx512pf",
-    "AVX512VL": "avx512vl", "AVX512_FP16": "avx512fp16", "AVX_VNNI": "avxvnni", "AVX_IFMA": "avxifma",
-    "AVX_NE_CONVERT": "avxneconvert", "AVX_VNNI_INT8": "avxvnniint8", "AVX_VNNI_INT16": "avxvnniint16",
-    "BMI1": "bmi", "BMI2": "bmi2", "CET_SS": "shstk", "CLFLUSHOPT": "clflushopt", "CLFSH": "sse2",
-    "CLWB": "clwb", "CLZERO": "clzero", "CMOV": "cmov", "CMPXCHG16B": "cx16", "CX8": "cx8", "D3NOW": "3dnow",
-    "D3NOWEXT": "3dnowa", "ENQCMD": "enqcmd", "F16C": "f16c", "FMA": "fma", "FMA4": "fma4",
-    "FSGSBASE": "fsgsbase", "FXSR": "fxsr", "GFNI": "gfni", "HLE_OR_RTM": "rtm", "LWP": "lwp", "LZCNT": "lzcnt",
-    "MCOMMIT": "mcommit", "MMX": "mmx", "MONITORX": "mwaitx", "MOVBE": "movbe", "MOVDIR64B": "movdir64b",
-    "MOVDIRI": "movdiri", "PADLOCK_ACE": "padlock", "PADLOCK_PHE": "padlock", "PADLOCK_PMM": "padlock",
-    "PADLOCK_RNG": "padlock", "PADLOCK_GMI": "padlock", "PADLOCK_UNDOC": "padlock", "PCLMULQDQ": "pclmul",
-    "PKU": "pku", "POPCNT": "popcnt", "PTWRITE": "ptwrite", "RDPID": "rdpid", "RDPRU": "rdpru",
-    "RDRAND": "rdrnd", "RDSEED": "rdseed", "RDTSCP": "rdtscp", "RTM": "rtm", "SGX1": "sgx", "SHA": "sha",
-    "SSE": "sse", "SSE2": "sse2", "SSE3": "sse3", "SSE4_1": "sse4.1", "SSE4_2": "sse4.2", "SSE4A": "sse4a",
-    "SSSE3": "ssse3", "TBM": "tbm", "VAES": "vaes", "VPCLMULQDQ": "vpclmulqdq", "WAITPKG": "waitpkg",
-    "XOP": "xop", "XSAVE": "xsave", "XSAVEC": "xsavec", "XSAVEOPT": "xsaveopt", "XSAVES": "xsaves",
-    "SERIALIZE": "serialize", "TSXLDTRK": "tsxldtrk", "AMX_BF16": "amx-bf16", "AMX_TILE": "amx-tile",
-    "AMX_INT8": "amx-int8", "AMX_FP16": "amx-fp16", "AMX_COMPLEX": "amx-complex", "AESKLE": "kl",
-    "WIDE_KL": "widekl", "KL": "kl", "UINTR": "uintr", "KNC": "knc", "RAO_INT": "raoint",
-    "CMPCCXADD": "cmpccxadd", "SHA512": "sha512", "SM3": "sm3", "SM4": "sm4",
-    **dict.fromkeys(
-        "INTEL8086 INTEL186 INTEL286 INTEL386 INTEL486 X64 CET_IBT CLDEMOTE CPUID FPU FPU287 FPU387 HRESET INVEPT "
-        "INVPCID INVVPID MONITOR MSR MULTIBYTENOP OSS PAUSE PCONFIG PREFETCHW PREFETCHWT1 RDPMC SEP SKINIT "
-        "SKINIT_OR_SVM SMAP SMX SVM SEV_ES SYSCALL TSC VMX WBNOINVD SEV_SNP INVLPGB SMM TDX FRED LKGS RMPQUERY "
-        "PREFETCHITI MSRLIST WRMSRNS TSE MPX".split(),
-        "",
-    ),
-}  # fmt: skip
-
-#: Never in a processor this project is for.
-ABSENT = frozenset(
-    "INTEL8086_ONLY INTEL286_ONLY INTEL386_ONLY INTEL386_A0_ONLY INTEL486_A_ONLY FPU287XL_ONLY FPU387SL_ONLY IA64 "
-    "UMOV MOV_TR CL1INVMB PCOMMIT UDBG CENTAUR_AIS".split()
-)
-
 #: Mnemonics whose instruction runs, as a no-op or with the older meaning, on every CPU: never a feature.
-#: ``tzcnt`` is the baseline's ``rep bsf`` (SDM vol. 2, BSF); rdssp and endbr lie in the no-op space 0F 1E.
-#: Prefetches lie in the hint space 0F 18.
-HARMLESS = frozenset("tzcnt rdsspd rdsspq endbr32 endbr64 prefetchnta prefetcht0 prefetcht1 prefetcht2".split())
+#: ``tzcnt`` is the baseline's ``rep bsf`` (SDM vol. 2, BSF); rdssp and endbr lie in the no-op space 0F 1E, prefetches
+#: in the hint space 0F 18.
+HARMLESS = frozenset(
+    ("tzcnt", "rdsspd", "rdsspq", "endbr32", "endbr64", "prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2")
+)
 #: Reserved to the system although iced does not say so.
-PRIVILEGED = frozenset("wrussd wrussq setssbsy clrssbsy loadiwkey".split())
+PRIVILEGED = frozenset(("wrussd", "wrussq", "setssbsy", "clrssbsy", "loadiwkey"))
 #: Privileged, and all the same worth a name: gcc has one, and a user program that holds it was built for it.
-NAMED_ALL_THE_SAME = frozenset("xsaves xsaves64 xrstors xrstors64".split())
+NAMED_ALL_THE_SAME = frozenset(("xsaves", "xsaves64", "xrstors", "xrstors64"))
 
 _MAPS = {0: "0", 1: "1", 2: "2", 3: "3", 4: "5", 5: "6", 6: "8", 7: "9", 8: "a"}
 _ENCODINGS = {0: "legacy", 1: "vex", 2: "evex", 3: "xop", 4: "3dnow", 5: "mvex"}
@@ -78,9 +39,9 @@ _IMMEDIATES = {
 _RELATIVES = {
     "BR16_1": 1, "BR32_1": 1, "BR64_1": 1, "BR16_2": 2, "BR32_4": 4, "BR64_4": 4, "XBEGIN_2": 2, "XBEGIN_4": 4,
 }  # fmt: skip
-_NO_MODRM = frozenset(
-    "R8_OPCODE R16_OPCODE R32_OPCODE R64_OPCODE MEM_OFFS FARBR2_2 FARBR4_2 ES CS SS DS FS GS AL CL AX DX EAX RAX ST0 "
-    "STI_OPCODE IMM4_M2Z IMM8_CONST_1 SEG_RSI ES_RDI SEG_RDI SEG_RBX_AL NONE".split()
+#: Operand kinds that the opcode itself names.
+_NO_MODRM = re.compile(
+    r"(R\d+|STI)_OPCODE|MEM_OFFS|FARBR\d_2|[ECSDFG]S|[AC]L|[ER]?AX|DX|ST0|IMM4_M2Z|IMM8_CONST_1|\w+_R[SD]I|SEG_RBX_AL|NONE"
 )
 
 
@@ -105,6 +66,13 @@ class Form(NamedTuple):
     immediate: str
 
 
+def read_features() -> Dict[str, str]:
+    """iced's CPUID names -> gcc's, ``-`` for none, ``absent``; from ``iced-features.txt``."""
+    lines = (HERE / "iced-features.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(" | ", 1) for line in lines if line and not line.startswith("#"))
+    return dict(pairs)
+
+
 def _names(kind: Any) -> Dict[int, str]:
     return {value: name for name, value in vars(kind).items() if isinstance(value, int)}
 
@@ -113,9 +81,10 @@ class Describer:
     """Turns iced's ``OpCodeInfo`` into :class:`Form`."""
 
     def __init__(self) -> None:
-        import iced_x86  # noqa: PLC0415 - an extra
+        import iced_x86  # an extra
 
-        self.iced = iced_x86
+        self.iced: Any = iced_x86
+        self.gcc_names = read_features()
         self.cpuid = _names(iced_x86.CpuidFeature)
         self.kinds = _names(iced_x86.OpCodeOperandKind)
         self.mnemonics = _names(iced_x86.Mnemonic)
@@ -131,7 +100,7 @@ class Describer:
             instruction = self.iced.Instruction()
             instruction.code = code
             cpuid = [self.cpuid[number] for number in instruction.cpuid_features()]
-            if not ABSENT.intersection(cpuid) and not any(name.startswith("CYRIX") for name in cpuid):
+            if all(self.gcc_names[name] != "absent" for name in cpuid):
                 yield from self._forms_of(info, instruction, cpuid)
 
     def _forms_of(self, info: Any, instruction: Any, cpuid: List[str]) -> Iterable[Form]:
@@ -178,7 +147,7 @@ class Describer:
             return ""
         if info.must_be_cpl0 and mnemonic not in NAMED_ALL_THE_SAME:
             return ""
-        names = {FEATURES[name] for name in cpuid} - {""}
+        names = {self.gcc_names[name] for name in cpuid} - {"-"}
         if "F16C" in cpuid or "FMA" in cpuid:
             names.discard("avx")
         return " ".join(sorted(names))
@@ -217,14 +186,16 @@ def _opcode(info: Any, kinds: List[str]) -> Tuple[str, str]:
     if second is not None:
         anywhere = "STI_OPCODE" in kinds
         return f"{opcode:02x}", f"r/{second >> 3 & 7}" + ("" if anywhere else f":{second & 7}")
-    modrm = [kind for kind in kinds if kind not in _NO_MODRM and kind not in _IMMEDIATES and kind not in _RELATIVES]
+    modrm = [
+        kind for kind in kinds if not _NO_MODRM.fullmatch(kind) and kind not in _IMMEDIATES and kind not in _RELATIVES
+    ]
     if not modrm and info.group_index < 0 and info.rm_group_index < 0:
         return f"{opcode:02x}", "-"
     if "SIBMEM" in modrm:
         place = "s"
     elif info.ignores_mod_bits:
         place = "i"
-    elif any(kind.endswith("_OR_MEM") or kind.endswith("_OR_MEM_MPX") for kind in modrm):
+    elif any(kind.endswith(("_OR_MEM", "_OR_MEM_MPX")) for kind in modrm):
         place = "*"
     elif any(kind.startswith("MEM") for kind in modrm):
         place = "m"
@@ -322,13 +293,17 @@ def _join_modes(rows: Set[Tuple[str, ...]]) -> List[Tuple[str, ...]]:
 
 
 def _order(row: Tuple[str, ...]) -> Tuple[object, ...]:
-    return (row[0], int(row[1], 16), int(row[3].rstrip("+"), 16), ("*", "nfx", "np", "66", "f3", "f2").index(row[2]), row)
+    prefix = ("*", "nfx", "np", "66", "f3", "f2").index(row[2])
+    return (row[0], int(row[1], 16), int(row[3].rstrip("+"), 16), prefix, row)
 
 
 _HEAD = """\
 # Generated by generate.py from iced-x86 {version}; do not edit. What it lacks stands in the hand-written tables.
-# Columns: rows.py. encoding | map | prefix | opcode | W | L | modrm | mode | size | immediate | flow | flags | mnemonic | features
+# Columns (see rows.py): {columns}
 """
+_COLUMNS = (
+    "encoding | map | prefix | opcode | W | L | modrm | mode | size | immediate | flow | flags | mnemonic | features"
+)
 
 
 def tables() -> Dict[str, str]:
@@ -337,7 +312,7 @@ def tables() -> Dict[str, str]:
     files: Dict[str, List[str]] = {}
     for row in _merge(describer.forms()):
         files.setdefault(f"{row[0]}.txt", []).append(" | ".join(cell or "-" for cell in row))
-    head = _HEAD.format(version=importlib.metadata.version("iced-x86"))
+    head = _HEAD.format(version=importlib.metadata.version("iced-x86"), columns=_COLUMNS)
     return {name: head + "\n".join(lines) + "\n" for name, lines in files.items()}
 
 

@@ -2,8 +2,9 @@
 
 A row is one encoding or a group of encodings that share name, features and length rule. Columns, separated by ``|``:
 
-* encoding: ``legacy``, ``vex``, ``evex``, ``xop``, ``3dnow``, ``mvex``
-* map: opcode map in hexadecimal; legacy 0 (one byte), 1 (0F), 2 (0F38), 3 (0F3A); VEX and EVEX ``mmmmm``; XOP 8, 9, a
+* encoding: ``legacy``, ``rex2``, ``vex``, ``evex``, ``xop``, ``3dnow``, ``mvex``
+* map: opcode map in hexadecimal; legacy 0 (one byte), 1 (0F), 2 (0F38), 3 (0F3A); VEX and EVEX ``mmmmm``; XOP 8, 9,
+  a; 3DNow! f
 * prefix: ``np`` none of 66/F3/F2, ``66``, ``f3``, ``f2`` mandatory, ``nfx`` no F3/F2, ``*`` any
 * opcode: hexadecimal; ``50+`` stands for eight opcodes; for 3DNow! the byte at the end
 * W, L: 0, 1 (2 for L) or ``*`` for ignored
@@ -26,15 +27,19 @@ through the tools named at the head of each table.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 from ...errors import InternalError
 from ..model import Flow
 
 _HERE = Path(__file__).parent
-_FILES = ("legacy", "vex", "evex", "xop", "3dnow", "mvex", "supplement", "apx")
+#: Names of the tables, without ``.txt``.
+FILES = ("legacy", "vex", "evex", "xop", "3dnow", "mvex", "supplement", "apx")
 _COLUMNS = 14
 ANY = -1
+
+#: Encoding, map, opcode.
+Place = Tuple[str, int, int]
 
 
 class Row(NamedTuple):
@@ -79,8 +84,6 @@ class Row(NamedTuple):
         return pinned + (self.mode != ANY) - 16 * (self.features == ("knc",))
 
 
-Index = Dict[Tuple[str, int, int], Tuple[Row, ...]]
-
 _FLOWS = {flow.name.lower().replace("_", "-"): flow for flow in Flow}
 
 
@@ -112,27 +115,55 @@ def _row(cells: List[str]) -> Row:
     )
 
 
-def _read(name: str, index: Dict[Tuple[str, int, int], List[Row]]) -> None:
-    for number, line in enumerate((_HERE / name).read_text(encoding="utf-8").splitlines(), 1):
-        text = line.split("#", 1)[0].strip()
-        if not text:
-            continue
-        cells = text.split(" | ")
-        try:
-            if len(cells) != _COLUMNS:
-                raise ValueError(f"expected {_COLUMNS} columns, found {len(cells)}")
-            row = _row(cells)
-            opcode = int(cells[3].rstrip("+"), 16)
-            table = 15 if cells[0] == "3dnow" else int(cells[1], 16)
-        except (ValueError, KeyError) as error:
-            raise InternalError("BB910", f"unreadable row of an opcode table: {error}", where=f"{name}:{number}") from error
-        for value in range(opcode, opcode + (8 if cells[3].endswith("+") else 1)):
-            index.setdefault((cells[0], table, value), []).append(row)
+class Index:
+    """All rows by (encoding, map, opcode); a row is parsed when it is first asked for.
+
+    Raises :class:`~...errors.InternalError` (BB910) where a table cannot be read.
+    """
+
+    def __init__(self) -> None:
+        self._lines: Dict[Place, List[Tuple[str, str]]] = {}
+        self._rows: Dict[Place, Tuple[Row, ...]] = {}
+        for name in FILES:
+            self._read(f"{name}.txt")
+
+    def _read(self, name: str) -> None:
+        for number, line in enumerate((_HERE / name).read_text(encoding="utf-8").splitlines(), 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            where = f"{name}:{number}"
+            try:
+                encoding, table, _, opcode, _ = line.split(" | ", 4)
+                first = int(opcode.rstrip("+"), 16)
+                place = (encoding, int(table, 16), first)
+            except ValueError as error:
+                raise _unreadable(where, error) from error
+            for value in range(first, first + (8 if opcode.endswith("+") else 1)):
+                self._lines.setdefault((*place[:2], value), []).append((where, line))
+
+    def get(self, encoding: str, table: int, opcode: int) -> Tuple[Row, ...]:
+        """The rows of one opcode of one map, the most precise first; empty where there is none."""
+        place = (encoding, table, opcode)
+        found = self._rows.get(place)
+        if found is None:
+            parsed = [_parsed(where, line) for where, line in self._lines.get(place, ())]
+            found = self._rows[place] = tuple(sorted(parsed, key=lambda row: -row.precision))
+        return found
+
+    def places(self) -> Iterator[Place]:
+        """Every (encoding, map, opcode) that has a row."""
+        return iter(self._lines)
 
 
-def load() -> Index:
-    """All rows by (encoding, map, opcode), the most precise first. Raises :class:`~...errors.InternalError` (BB910)."""
-    index: Dict[Tuple[str, int, int], List[Row]] = {}
-    for name in _FILES:
-        _read(f"{name}.txt", index)
-    return {place: tuple(sorted(rows, key=lambda row: -row.precision)) for place, rows in index.items()}
+def _parsed(where: str, line: str) -> Row:
+    cells = [cell.strip() for cell in line.split("|")]
+    if len(cells) != _COLUMNS:
+        raise _unreadable(where, f"expected {_COLUMNS} columns, found {len(cells)}")
+    try:
+        return _row(cells)
+    except (ValueError, KeyError) as error:
+        raise _unreadable(where, error) from error
+
+
+def _unreadable(where: str, reason: object) -> InternalError:
+    return InternalError("BB910", f"unreadable row of an opcode table: {reason}", where=where)
