@@ -12,6 +12,7 @@ from ...elf import Image, Region
 from ...isa import Machine, isa_of
 from ..code import Code
 from . import detection
+from .aarch64 import Arm64Lifter
 from .facts import Facts, hardware_answers
 from .operations import Lifter, Step
 from .state import THREADS
@@ -361,4 +362,6 @@ def _between(packed: List[int], low: int, high: int) -> Iterator[Tuple[int, int]
 def _lifter(machine: Machine, base: int) -> Lifter:
     if machine is Machine.X86_64:
         return X86Lifter(base)
+    if machine is Machine.AARCH64:
+        return Arm64Lifter(base)
     raise ValueError(machine)
