@@ -27,6 +27,7 @@ from .options import nearest
 COMMANDS: Dict[str, str] = {
     "scan": "say which CPU a wheel, ELF file or folder needs",
     "repair": "scan, auditwheel repair, scan again, then put the wheel into a folder",
+    "mark": "write the level that the machine code needs into wheels and ELF files",
     "run": "run a command on an emulated CPU of one level",
 }
 """Every command and what it does, in the order the help lists them; each is a module of this package."""
