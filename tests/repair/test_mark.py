@@ -1,4 +1,4 @@
-"""Declaring a level where the code needs it: the loader and auditwheel then refuse it, and everything else still works."""
+"""Declaring a level where the code needs it: loader and auditwheel then refuse the file, all else still works."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ int main(int count, char **names) {
     "flags", [["-pie"], ["-no-pie"], ["-pie", "-Wl,-z,noseparate-code"]], ids=["pie", "exec", "old"]
 )
 @pytest.mark.parametrize("noted", [True, False])
-def test_programs(tmp_path: Path, flags: "list[str]", noted: bool) -> None:
+def test_programs(tmp_path: Path, flags: list[str], noted: bool) -> None:
     x86_only()
     qemu = require_tool("qemu-x86_64", "qemu-x86_64-static")
     program = compile_file(tmp_path / "tool", PROGRAM.format(code=NEVER), *flags)
