@@ -9,8 +9,9 @@ from typing import Any, Dict, List, Sequence, Tuple
 from ...errors import InternalError
 from ..engine import Library
 from ..model import Sweep
+from .automaton import states
 from .engine import Bytes, Notes, stretches
-from .states import States, states
+from .states import States
 
 _ROOM = 1 << 14  # items per array between two calls
 _ARRAYS = (

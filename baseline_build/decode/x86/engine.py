@@ -10,6 +10,7 @@ from array import array
 from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..model import Flow, Instruction, Sweep
+from .automaton import states
 from .entries import (
     FLOW_MASK,
     FLOW_SHIFT,
@@ -27,7 +28,7 @@ from .entries import (
     TARGET_SHIFT,
 )
 from .prefixes import LONGEST, TARGET_16, TARGET_ABSOLUTE
-from .states import States, states
+from .states import States
 
 Bytes = Union[bytes, bytearray, memoryview]
 _ADDRESSES = 0xFFFFFFFFFFFFFFFF

@@ -9,7 +9,7 @@ start-up short: real code visits a few hundred of the many thousand states.
 from __future__ import annotations
 
 import threading
-from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ...errors import InternalError
 from ...isa.tables import X86
@@ -26,15 +26,22 @@ Build = Callable[[], int]
 #: Sets the 256 entries of a state, given the list to set and where it will stand.
 Fill = Callable[[List[int], int], None]
 Key = Tuple[object, ...]
+#: Builds the state after a prefix of more than one byte.
+Escape = Callable[["States", Prefixes], int]
 
 
 class States:
-    """The automaton of one mode (64 or 32); ``entries[0:256]`` is its start."""
+    """The automaton of one *mode* (64 or 32); ``entries[0:256]`` is its start.
 
-    def __init__(self, mode: int) -> None:
+    :param index: the rows of all tables.
+    :param escapes: first byte of a VEX, XOP or EVEX prefix -> what builds the state after it.
+    """
+
+    def __init__(self, mode: int, index: Index, escapes: Mapping[int, Escape]) -> None:
         self.mode = mode
         self.entries: List[int] = []
-        self.index: Index = rows()
+        self.index = index
+        self.escapes = escapes
         self.lowest: FrozenSet[str] = X86.level(_LOWEST[mode]).features
         self.suffixes = [self._suffix(byte) for byte in range(256)]
         self._pending: List[Tuple[int, Build]] = [(0, lambda: 0)]
@@ -168,8 +175,8 @@ class States:
             return lambda: self._two_bytes(prefixes)
         if self.mode == 64 and byte == 0xD5 and prefixes.rex == ANY:
             return lambda: self._rex2(prefixes)
-        vector = VECTOR_ESCAPES.get(byte)
-        return None if vector is None else (lambda: vector(self, prefixes))
+        escape = self.escapes.get(byte)
+        return None if escape is None else (lambda: escape(self, prefixes))
 
     def _two_bytes(self, prefixes: Prefixes) -> int:
         def fill(block: List[int], base: int) -> None:
@@ -265,26 +272,3 @@ def _operand_entries(leaf: Leaf) -> List[int]:
     first[5] = leaf.value(5, addressed=True, relative=leaf.mode == 64)
     rest = [leaf.value(1 + (rm == 4) + (1 if mod == 1 else 4)) for mod in (1, 2) for rm in range(8)]
     return first + rest + [leaf.value(1)] * 8
-
-
-_ROWS: List[Index] = []
-_STATES: Dict[int, States] = {}
-_STATES_LOCK = threading.Lock()
-
-
-def rows() -> Index:
-    """The rows of all tables, read once."""
-    if not _ROWS:
-        _ROWS.append(Index())
-    return _ROWS[0]
-
-
-def states(mode: int) -> States:
-    """The automaton of *mode* (64 or 32), made once."""
-    with _STATES_LOCK:
-        if mode not in _STATES:
-            _STATES[mode] = States(mode)
-        return _STATES[mode]
-
-
-from .vectors import VECTOR_ESCAPES  # noqa: E402 - the vector states and these build each other

@@ -53,7 +53,7 @@ def two_byte_vex(states: States, prefixes: Prefixes) -> int:
                 continue
             if prefixes.plain:
                 vector = Vector("vex", 1, PP[byte & 3], 0, byte >> 2 & 1)
-                block[byte] = states.later(base + byte, lambda vector=vector: _opcodes(states, vector, prefixes))  # type: ignore[misc]
+                block[byte] = states.later(base + byte, _opcodes_after(states, vector, prefixes))
 
     return states.state(("vex2", prefixes), fill, _explain_older(states, prefixes, 0xC5))
 
@@ -92,7 +92,7 @@ def _second_payload(states: States, prefixes: Prefixes, encoding: str, table: in
     def fill(block: List[int], base: int) -> None:
         for byte in range(256):
             vector = Vector(encoding, table, PP[byte & 3], byte >> 7, byte >> 2 & 1)
-            block[byte] = states.later(base + byte, lambda vector=vector: _opcodes(states, vector, prefixes))  # type: ignore[misc]
+            block[byte] = states.later(base + byte, _opcodes_after(states, vector, prefixes))
 
     return lambda: states.state(("payload", encoding, table, prefixes), fill)
 
@@ -133,9 +133,13 @@ def _evex_third(states: States, prefixes: Prefixes, first: int, second: int) -> 
                 b4=bool(first & 8),
                 x4=not second & 4,
             )
-            block[byte] = states.later(base + byte, lambda vector=vector: _opcodes(states, vector, prefixes))  # type: ignore[misc]
+            block[byte] = states.later(base + byte, _opcodes_after(states, vector, prefixes))
 
     return lambda: states.state(("evex", first, second, prefixes), fill)
+
+
+def _opcodes_after(states: States, vector: Vector, prefixes: Prefixes) -> Callable[[], int]:
+    return lambda: _opcodes(states, vector, prefixes)
 
 
 def _opcodes(states: States, vector: Vector, prefixes: Prefixes) -> int:
