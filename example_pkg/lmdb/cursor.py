@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Optional, Tuple, Union, final
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, List, Optional, Tuple, Union, final
 
 from .database import _Database
 from .errors import check, error_for
@@ -220,7 +220,10 @@ class Cursor:
         return self._walk(lib.MDB_PREV_NODUP, keys, values)
 
     def _walk(self, operation: int, keys: bool, values: bool) -> Iterator[Any]:
-        here = self.key if not values else self.value if not keys else self.item
+        self._handle.live()
+        return self._steps(self.key if not values else self.value if not keys else self.item, operation)
+
+    def _steps(self, here: Callable[[], Any], operation: int) -> Iterator[Any]:
         while self._placed:
             yield here()
             self._move(operation)
@@ -239,6 +242,7 @@ class Cursor:
         self, items: Iterable[Tuple[Any, Any]], dupdata: bool = True, overwrite: bool = True, append: bool = False
     ) -> Tuple[int, int]:
         """Store many pairs; how many were read and how many of these were stored."""
+        self._handle.live()
         flags = self._flags(dupdata, overwrite, append)
         consumed = added = 0
         for item in items:
@@ -322,6 +326,7 @@ class Cursor:
         :param keyfixed: with *dupfixed_bytes*, one memoryview of keys and values in turn; all keys have one size.
         :param values: with ``False``, a list of the keys that exist.
         """
+        self._handle.live()
         _check_multi(dupdata, dupfixed_bytes, keyfixed, values)
         pairs: List[Any] = []
         packed = bytearray()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Deque, Dict, Iterator, List, Optional, Set, Tuple, final
 
+from . import registry
 from .database import _Database, open_database
 from .errors import Error, check, closed_error, error_for
 from .handles import TransactionHandle
@@ -16,10 +16,6 @@ from .maintenance import Maintenance, PathLike
 from .native import ffi, lib
 from .transaction import NO_DATABASE, Transaction, names_in
 from .writer import WriterSlot, foreign_thread_error
-
-_open_files: Set[Tuple[int, int]] = set()
-_registry_lock = threading.RLock()
-_environments: weakref.WeakSet[Environment] = weakref.WeakSet()
 
 
 @final
@@ -93,13 +89,9 @@ class Environment(Maintenance):
             (not lock, lib.MDB_NOLOCK),
         ):
             flags |= flag if wanted else 0
-        with _registry_lock:
-            if not _open_files.isdisjoint(_identities(encoded, subdir)):
-                raise Error(f"The environment {os.fsdecode(encoded)!r} is already open in this process.")
+        with registry.opening(encoded, subdir):
             self._open(encoded, flags, mode & ~0o111, (map_size, max_readers, max_dbs))
-            self._files = _identities(encoded, subdir)
-            _open_files.update(self._files)
-            _environments.add(self)
+            self._files = registry.add(self, encoded, subdir)
 
     def _open(self, path: bytes, flags: int, mode: int, limits: Tuple[int, int, int]) -> None:
         box = ffi.new("MDB_env **")
@@ -155,8 +147,7 @@ class Environment(Maintenance):
                 database.forget()
             self.databases.clear()
             lib.mdb_env_close(native)
-        with _registry_lock:
-            _open_files.difference_update(self._files)
+        registry.remove(self._files)
 
     def _end_all(self) -> None:
         """Abort every transaction, the spare ones too; the guard is held."""
@@ -391,27 +382,3 @@ class Environment(Maintenance):
                 raise Error("the map cannot be resized while a writing transaction is active")
             self._end_all()
             check("mdb_env_set_mapsize", lib.mdb_env_set_mapsize(native, map_size))
-
-
-def _identities(path: bytes, subdir: bool) -> Tuple[Tuple[int, int], ...]:
-    """Device and inode of the data and lock file, as far as they exist: what must not be opened twice is a file."""
-    names = (os.path.join(path, b"data.mdb"), os.path.join(path, b"lock.mdb")) if subdir else (path, path + b"-lock")
-    found = []
-    for name in names:
-        with suppress(OSError):  # what is missing or forbidden is LMDB's to report
-            status = os.stat(name)
-            found.append((status.st_dev, status.st_ino))
-    return tuple(found)
-
-
-def _abandon_all() -> None:
-    """LMDB's locks and maps do not survive a fork: nothing in the child may use them."""
-    global _registry_lock  # noqa: PLW0603 - another thread of the parent may have held it
-    _registry_lock = threading.RLock()
-    _open_files.clear()
-    for environment in list(_environments):
-        environment.abandon()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_abandon_all)

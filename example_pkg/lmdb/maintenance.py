@@ -100,11 +100,11 @@ class Maintenance(ABC):
         finally:
             lib.free(box[0])
 
-    def readercheck(self) -> int:
+    def reader_check(self) -> int:
         """Clear the readers that died; how many there were."""
         box = ffi.new("int *")
         with self._guard:
-            check("mdb_reader_check", lib.mdb_readercheck(self.native, box))
+            check("mdb_reader_check", lib.mdb_reader_check(self.native, box))
         return int(box[0])
 
     def sync(self, force: bool = False) -> None:

@@ -189,11 +189,11 @@ def names_in(txn: Transaction) -> List[Any]:
 
 
 def _check_parent(env: Environment, parent: Transaction, write: bool) -> None:
+    if not parent.handle.write:
+        raise error_for("a reading transaction has no children", lib.EINVAL)
     if parent.handle.native is None:
         raise closed_error()
     if parent.env is not env:
         raise error_for("the parent transaction belongs to another environment", lib.EINVAL)
-    if not parent.handle.write:
-        raise error_for("a reading transaction has no children", lib.EINVAL)
     if not write:
         raise error_for("a child transaction must be a writing one", lib.EINVAL)
