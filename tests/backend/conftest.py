@@ -21,7 +21,7 @@ PROJECTS = Path(__file__).with_name("projects")
 _CALL = """
 import importlib, json, sys
 root, name, arguments, place = sys.argv[1:]
-sys.path.insert(0, root)
+sys.path[:0] = [root, "."]  # the backend-path
 backend = importlib.import_module("baseline_build")
 hook = getattr(backend, name, None)
 answer = {"missing": True} if hook is None else {"answer": hook(*json.loads(arguments))}
@@ -49,11 +49,13 @@ class Project:
     output: Path
     environ: Dict[str, str] = field(default_factory=dict)
 
-    def call(self, hook: str, *arguments: Any, environ: Optional[Mapping[str, str]] = None) -> Outcome:
-        """Call *hook* in a process of its own, as a frontend does."""
+    def call(
+        self, hook: str, *arguments: Any, environ: Optional[Mapping[str, str]] = None, root: Path = ROOT
+    ) -> Outcome:
+        """Call *hook* of the backend in *root* in a process of its own, as a frontend does."""
         answer = self.output.parent / "answer.json"
         answer.unlink(missing_ok=True)
-        command = [sys.executable, "-c", _CALL, str(ROOT), hook, json.dumps(list(arguments)), str(answer)]
+        command = [sys.executable, "-c", _CALL, str(root), hook, json.dumps(list(arguments)), str(answer)]
         outer = ("BASELINE_BUILD_", "SOURCE_DATE_EPOCH", "PIP_")
         variables = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
         variables.update({"BASELINE_BUILD_CACHE": "off", **self.environ, **(environ or {})})

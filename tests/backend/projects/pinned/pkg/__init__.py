@@ -1,0 +1,1 @@
+"""A package whose program comes from a pinned source."""

@@ -1,0 +1,124 @@
+"""Other PEP 517 backends under the same enforcement, scan and error handling."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from tests.tools import missing
+
+from .conftest import Project, members, unpacked
+from .test_wheel import FOREIGN, objdump
+
+Copy = Callable[[str], Project]
+
+pytestmark = pytest.mark.build
+
+
+def need(module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        missing(f"the build backend {module} is not installed")
+
+
+def baseline(wheel: Path, folder: Path) -> None:
+    libraries = [path for path in unpacked(wheel, folder) if ".so" in path.name]
+    assert libraries
+    for path in libraries:
+        assert not FOREIGN.search(objdump(path)), path
+
+
+def test_a_minimal_backend_is_enforced_and_gets_its_settings_untouched(project: Copy, tmp_path: Path) -> None:
+    toy = project("toy")
+    given: Any = {"--anything": ["a", "b"], "flag": "", "strict": "true", "baseline-build.jobs": "1"}
+    outcome = toy.call("build_wheel", str(toy.output), given, "some/metadata")
+    assert outcome.status == 0, outcome.err
+    calls = json.loads((toy.path / "calls.json").read_text())
+    assert calls == [{"--anything": ["a", "b"], "flag": ""}, "some/metadata"]
+    baseline(toy.output / outcome.answer, tmp_path / "out")
+
+
+def test_no_settings_are_passed_on_as_none(project: Copy) -> None:
+    toy = project("toy")
+    toy.wheel({"strict": "true"})
+    assert json.loads((toy.path / "calls.json").read_text()) == [None, None]
+
+
+def test_what_the_backend_cannot_do_the_frontend_is_told(project: Copy) -> None:
+    toy = project("toy")
+    for hook in ("prepare_metadata_for_build_wheel", "prepare_metadata_for_build_editable", "build_editable"):
+        assert toy.call(hook, str(toy.output)).missing, hook
+    outcome = toy.call("get_requires_for_build_wheel")
+    assert outcome.answer == []
+
+
+def test_with_the_flag_let_through_the_scan_refuses(project: Copy) -> None:
+    outcome = project("toy").refused({"enforce": "report"})
+    assert re.search(r"toy\.so: toy_scale at .*toy\.c:\d+: .*needs avx", outcome.err), outcome.err
+
+
+def test_a_native_wheel_tagged_any_is_refused(project: Copy) -> None:
+    outcome = project("toy").refused(TOY_TAG="py3-none-any")
+    assert "BB731" in outcome.err
+
+
+def test_sdist_of_a_wrapped_backend(project: Copy) -> None:
+    import tarfile
+
+    toy = project("toy")
+    outcome = toy.call("build_sdist", str(toy.output), None)
+    assert outcome.status == 0, outcome.err
+    with tarfile.open(toy.output / outcome.answer) as sdist:
+        assert sdist.getnames() == ["toy-1.0/pyproject.toml", "toy-1.0/toy.c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("no_such_backend", "BB713"), ("json:nothing", "BB713"), ("baseline_build", "BB713")]
+)
+def test_a_backend_that_cannot_be_wrapped(project: Copy, name: str, code: str) -> None:
+    toy = project("toy")
+    text = (toy.path / "pyproject.toml").read_text().replace("toy_backend:Backend.inner", name)
+    (toy.path / "pyproject.toml").write_text(text)
+    outcome = toy.refused()
+    assert code in outcome.err
+    assert name in outcome.err
+    assert outcome.status == 2
+
+
+def test_hatchling_with_a_build_hook(project: Copy, tmp_path: Path) -> None:
+    need("hatchling")
+    one = project("hatch")
+    wheel = one.wheel()
+    assert members(wheel) == ["hatch_pkg/__init__.py", "hatch_pkg/libscale.so"]
+    assert "any" not in wheel.name
+    baseline(wheel, tmp_path / "out")
+    assert "editables~=" in "".join(one.call("get_requires_for_build_editable").answer)
+    need("editables")
+    (one.path / "hatch_pkg" / "libscale.so").unlink()
+    editable = one.call("build_editable", str(one.output))
+    assert editable.status == 0, editable.err
+    assert not FOREIGN.search(objdump(one.path / "hatch_pkg" / "libscale.so"))
+
+
+def test_scikit_build_core(project: Copy, tmp_path: Path) -> None:
+    need("scikit_build_core")
+    one = project("scikit")
+    wheel = one.wheel()
+    assert members(wheel) == ["scikit_pkg/libscale.so"]
+    baseline(wheel, tmp_path / "out")
+    assert members(one.wheel({"cmake.define.LOUD": "ON"})) == ["scikit_pkg/libloud.so"]
+
+
+def test_meson_python(project: Copy, tmp_path: Path) -> None:
+    need("mesonpy")
+    one = project("meson")
+    subprocess.run(["git", "init", "-q", "."], cwd=one.path, check=True)
+    wheel = one.wheel({"setup-args": "-Dbuildtype=debugoptimized"})
+    (name,) = members(wheel)
+    assert re.fullmatch(r"meson_module\..*\.so", name)
+    baseline(wheel, tmp_path / "out")
