@@ -174,8 +174,8 @@ def _linker_claim(token: str, previous: str) -> Optional[bool]:
 
     True: *previous* belongs to it and goes too.
     """
-    if _CLAIM.match(token) and previous == "-z":
-        return True
+    if previous == "-z":
+        return True if _CLAIM.match(token) else None
     if token.startswith("-z") and _CLAIM.match(token[2:]):
         return False
     if _CODE_GENERATOR.match(token):

@@ -25,7 +25,7 @@ while [ $count -gt 0 ]; do
 a=$1 count=$((count - 1))
 shift
 case $previous in
-@VALUES@) ;;
+@VALUES@) previous= ;;
 *)
 case $a in
 @KEPT@
@@ -35,9 +35,9 @@ removed="$removed$a
 continue
 ;;
 esac
+previous=$a
 ;;
 esac
-previous=$a
 set -- "$@" "$a"
 done
 fi

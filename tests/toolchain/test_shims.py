@@ -59,7 +59,7 @@ OTHERS = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(OPTIONS + OTHERS * 3), max_size=12))
 def test_shell_and_python_agree(shim: tuple[Plan, Path], arguments: list[str]) -> None:
     plan, path = shim
