@@ -9,14 +9,25 @@ hands, does, and then the variable tells nothing any more.
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import arithmetic
 from .program import Program
-from .state import THREADS, is_stack, is_thread
-from .values import PLAIN, UNDEFINED, Value, constant, join, without_plain
+from .state import THREADS, is_thread
+from .values import PLAIN, UNDEFINED, Value, constant, join
 
 _Key = Tuple[int, int]
+_NO_STORES: Dict[int, Dict[int, Value]] = {}
+
+
+class Store(NamedTuple):
+    """A function stores ``value`` where ``facts`` hold; ``lost``: the address is in unknown hands instead."""
+
+    address: int
+    size: int
+    value: Value
+    facts: int
+    lost: bool = False
 
 
 class Cells:
@@ -24,10 +35,11 @@ class Cells:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._stores: Dict[int, Dict[int, Value]] = {}
+        # Address -> size -> owner (the function interpreted) -> what it stores there.
+        self._stores: Dict[int, Dict[int, Dict[int, Value]]] = {}
+        self._owned: Dict[int, Set[_Key]] = {}
         self._cells: Set[int] = set()
         self._readers: Dict[int, Set[int]] = {}
-        self.writers: Dict[int, Set[int]] = {}
         # Functions that must be interpreted again because a cell they read changed.
         self.stale: Set[int] = set()
         self.fresh: List[int] = []
@@ -40,38 +52,69 @@ class Cells:
     def __iter__(self) -> Iterator[int]:
         return iter(sorted(self._cells))
 
-    def store(self, address: int, size: int, value: Value, facts: int, function: int, *, asks: bool) -> None:
-        """*function* stores *value* where *facts* hold.
-
-        :param asks: whether that function (or one it calls) asks the CPU.
-        """
-        if is_stack(address):
-            return
-        if asks and (value.keys or value.bits is not None):
-            value = without_plain(value)
-        elif asks and value is PLAIN:
-            return
-        known = self._stores.setdefault(address, {})
-        before = known.get(size, UNDEFINED)
-        after = join(before, 0, value, facts)
-        self.writers.setdefault(address, set()).add(function)
-        if after == before:
-            return
-        known[size] = after
+    def reset(self) -> None:
+        """Forget all stores; the cells stay cells."""
+        self._stores.clear()
+        self._owned.clear()
+        self._readers.clear()
+        self.stale.clear()
         self.version += 1
-        if address not in self._cells and after.informed:
-            self._cells.add(address)
-            self.fresh.append(address)
-        self.stale |= self._readers.get(address & ~15, set()) | self._readers.get((address + size - 1) & ~15, set())
 
-    def lose(self, address: int, function: int) -> None:
-        """The address is in unknown hands: the object there may be written by anybody."""
+    def writers(self, address: int) -> Iterator[int]:
+        """Functions that write the cell at *address*."""
+        for owners in self._stores.get(address, {}).values():
+            yield from owners
+
+    def replace(self, owner: int, stores: Sequence[Store]) -> None:
+        """*owner* was interpreted (again): *stores* is all it writes."""
+        fresh: Dict[_Key, Value] = {}
+        for store in stores:
+            for key, value in self._keys(store):
+                fresh[key] = join(fresh.get(key, UNDEFINED), 0, value, store.facts)
+        for key in self._owned.get(owner, set()) - set(fresh):
+            del self._stores[key[0]][key[1]][owner]
+            self._changed(*key)
+        for (address, size), value in fresh.items():
+            owners = self._stores.setdefault(address, {}).setdefault(size, {})
+            if owners.get(owner) == value:
+                continue
+            owners[owner] = value
+            self._changed(address, size)
+            if address not in self._cells and value.informed:
+                self._cells.add(address)
+                self.fresh.append(address)
+        self._owned[owner] = set(fresh)
+
+    def _keys(self, store: Store) -> Iterator[Tuple[_Key, Value]]:
+        address = store.address
+        if not store.lost:
+            yield (address, store.size), store.value
+            return
         if not is_thread(address) and self.program.is_constant(address - self.program.base):
             return
         end = self._object_end(address)
-        for at in [at for at in self._stores if address <= at < end] or [address]:
-            for size in list(self._stores.get(at, {8: UNDEFINED})):
-                self.store(at, size, PLAIN, 0, function, asks=False)
+        for at in sorted({at for at in self._cells if address <= at < end} | {address}):
+            for size in set(self._stores.get(at, ())) | {8}:
+                yield (at, size), PLAIN
+
+    def _changed(self, address: int, size: int) -> None:
+        self.version += 1
+        for block in {address & ~15, address + size - 1 & ~15}:
+            self.stale |= self._readers.get(block, set())
+
+    def lose(self, address: int, owner: int) -> None:
+        """Code that is not interpreted may write the cell at *address*."""
+        for size in set(self._stores.get(address, ())) | {8}:
+            owners = self._stores.setdefault(address, {}).setdefault(size, {})
+            if owners.get(~owner) is not PLAIN:
+                owners[~owner] = PLAIN
+                self._changed(address, size)
+
+    def _at(self, address: int, size: int) -> Value:
+        result = UNDEFINED
+        for value in self._stores[address][size].values():
+            result = join(result, 0, value, 0)
+        return result
 
     def _object_end(self, address: int) -> int:
         if is_thread(address):
@@ -81,14 +124,11 @@ class Cells:
 
     def stored(self, address: int, size: int) -> Value:
         """What stores put there: the initial value left out."""
-        exact = self._stores.get(address, {}).get(size)
         others = list(self._overlapping(address, size))
-        if exact is not None and len(others) == 1:
-            return exact
         result = UNDEFINED
         pieces: Dict[int, _Key] = {}
         for at, length in others:
-            value = self._stores[at][length]
+            value = self._at(at, length)
             if at <= address and at + length >= address + size:
                 result = join(result, 0, arithmetic.taken(value, (address - at) * 8, size * 8), 0)
             elif address <= at and at + length <= address + size:
@@ -108,7 +148,7 @@ class Cells:
             length = piece[1] if piece else min([at for at in pieces if at > position] + [address + size]) - position
             part = self.initial(position, length)
             if piece:
-                part = join(part, 0, self._stores[position][length], 0)
+                part = join(part, 0, self._at(position, length), 0)
             shift = (position - address) * 8
             result = part if position == address else arithmetic.glued(result, part, shift)
             position += length
@@ -116,9 +156,12 @@ class Cells:
 
     def _overlapping(self, address: int, size: int) -> Iterator[_Key]:
         for at in range(address - 15, address + size):
-            for length in self._stores.get(at, ()):
-                if at + length > address:
+            for length, owners in self._stores.get(at, _NO_STORES).items():
+                if owners and at + length > address:
                     yield at, length
+
+    def _is_cell(self, address: int, size: int) -> bool:
+        return any(at in self._cells for at in range(address - 7, address + size))
 
     def initial(self, address: int, size: int) -> Value:
         """What stands there before any code of the file runs."""
@@ -139,13 +182,13 @@ class Cells:
             if program.is_constant(address - program.base):
                 return self.initial(address, size)
         self._readers.setdefault(address & ~15, set()).add(function)
-        if not any(at in self._cells for at, _ in self._overlapping(address, size)):
+        if not self._is_cell(address, size):
             initial = self.initial(address, size)
             return Value(initial.keys, initial.bits, True)
         return join(self.initial(address, size), 0, self.stored(address, size), 0)
 
     def survive(self, address: int, size: int, value: Value) -> Optional[Value]:
         """What stands at a cell after code that was not followed ran; ``None``: nothing is known."""
-        if not any(at in self._cells for at, _ in self._overlapping(address, size)):
+        if not self._is_cell(address, size):
             return None
         return join(value, 0, self.stored(address, size), 0)

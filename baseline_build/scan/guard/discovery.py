@@ -8,16 +8,17 @@ interpreted: whatever happens there happens without a test.
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, Dict, Iterator, List, Optional, Set
+from typing import Deque, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .interpreter import Analysis, Budget, Exhausted, Result, Run
 from .program import Program
 from .state import THREADS, is_thread
-from .values import UNDEFINED, Value
+from .values import Value
 
 _TOTAL_STEPS = 6_000_000
 _RUN_STEPS = 250_000
-_MAX_RUNS_PER_FUNCTION = 12
+_MAX_RUNS_PER_FUNCTION = 20
+_MAX_ROUNDS = 3
 _NEAR = 256
 _MAX_NEIGHBOURS = 3000
 
@@ -35,12 +36,41 @@ class Discovery:
         self._queue: Deque[int] = deque()
         self._queued: Set[int] = set()
         self._runs: Dict[int, int] = {}
-        self._told: Dict[int, Value] = {}
+        self._told: Dict[int, Optional[Tuple[Value, int, bool]]] = {}
 
     def discover(self) -> None:
-        """Interpret until stable, or until the steps are used up."""
+        """Interpret until stable, or until the steps are used up.
+
+        The first round finds what matters, and on the way believes less than is true (a variable is not known to be a
+        cell before the store that makes it one). The next ones begin again with nothing stored anywhere, so that no
+        such belief keeps itself alive.
+        """
         for function in self._beginnings():
             self._enqueue(function)
+        self._drain()
+        for _ in range(_MAX_ROUNDS):
+            before = self._found()
+            self._begin_again()
+            self._drain()
+            if self._found() == before:
+                break
+
+    def _found(self) -> Tuple[FrozenSet[int], FrozenSet[int]]:
+        return frozenset(self.analysis.cells), frozenset(self.analysis.followed)
+
+    def _begin_again(self) -> None:
+        analysis = self.analysis
+        analysis.cells.reset()
+        self._lose_cells(list(analysis.cells))
+        analysis.memo.clear()
+        analysis.waiting = {function for function, result in analysis.followed.items() if not result.small}
+        for entry in list(self.results):
+            self._enqueue(entry)
+        self.results.clear()
+        self._runs.clear()
+        self._told.clear()
+
+    def _drain(self) -> None:
         while self._queue:
             function = self._queue.popleft()
             self._queued.discard(function)
@@ -86,43 +116,45 @@ class Discovery:
         self.steps -= allowed - budget.left
         self.results[entry] = result
         if function == entry:
-            first = function not in analysis.followed
-            analysis.followed.add(function)
-            self._tell_callers(function, result, first=first)
+            analysis.waiting.discard(function)
+            if result.informative:
+                analysis.followed[function] = result
+            else:
+                analysis.followed.pop(function, None)
+            self._tell_callers(function, result)
         return result
 
     def _give_up(self, entry: int) -> None:
         """What is not interpreted may write anything to the variables it names."""
         self.given_up.add(entry)
+        self.analysis.waiting.discard(entry)
         self.results.pop(entry, None)
         function = self.program.function_of(entry)
-        self.analysis.followed.discard(function)
-        self._tell_callers(function, None, first=True)
-        cells = self.analysis.cells
-        base = self.program.base
-        for address in list(cells):
-            if not is_thread(address) and function in set(self._neighbours(address - base)):
-                cells.lose(address, function)
+        self.analysis.followed.pop(function, None)
+        self._tell_callers(function, None)
+        self._lose_cells(list(self.analysis.cells))
 
-    def _tell_callers(self, function: int, result: Optional[Result], *, first: bool) -> None:
-        """Callers learn of *function*: interpret them (again) when it tells more, or other things, than before."""
-        informative = result is not None and result.informative
-        told = result.returned if result is not None else UNDEFINED
-        if not informative and not (first and any(True for _ in self._interpreted_callers(function))):
-            if self._told.get(function, told) == told:
-                return
-        if self._told.get(function) == told and not first:
+    def _lose_cells(self, addresses: Sequence[int]) -> None:
+        """Functions that were given up may write the cells they name."""
+        if not self.given_up:
+            return
+        functions = {self.program.function_of(entry) for entry in self.given_up}
+        for address in addresses:
+            for function in functions & set(self._near(address)):
+                self.analysis.cells.lose(address, function)
+
+    def _tell_callers(self, function: int, result: Optional[Result]) -> None:
+        """Callers learn of *function*: interpret them (again) when it tells other things than before."""
+        told = None
+        if function in self.analysis.waiting:
+            return
+        if result is not None and result.informative:
+            told = (result.returned, result.exit.facts if result.exit is not None else 0, result.keeps)
+        if self._told.get(function) == told:
             return
         self._told[function] = told
         for _, place in self.program.transfers(function, function + 1):
-            caller = self.program.function_of(place)
-            if informative or caller in self.results:
-                self._enqueue(caller)
-
-    def _interpreted_callers(self, function: int) -> Iterator[int]:
-        for _, place in self.program.transfers(function, function + 1):
-            if self.program.function_of(place) in self.results:
-                yield place
+            self._enqueue(self.program.function_of(place))
 
     def _follow_cells(self) -> None:
         cells = self.analysis.cells
@@ -131,11 +163,7 @@ class Discovery:
             for function in self._near(address):
                 if function not in self.results:
                     self._enqueue(function)
-            if address - self.program.base in self.given_up:
-                continue
-            for function in self.given_up:
-                if not is_thread(address) and function in set(self._neighbours(address - self.program.base)):
-                    cells.lose(address, function)
+            self._lose_cells([address])
         stale, cells.stale = cells.stale, set()
         for entry in stale:
             if entry in self.results or entry in self._runs:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import heapq
 from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
-from .cells import Cells
+from .cells import Cells, Store
 from .conditions import Flags, Outcome, decide
+from .liveness import Liveness
 from .operations import Abi, Operand, Operation
 from .program import NEVER_RETURN, Program
-from .state import ANYTHING, STACK, State, is_stack, merge
+from .state import ANYTHING, STACK, STACK_HIGH, State, is_stack, merge
 from .transfer import Transfer
-from .values import PLAIN, UNDEFINED, Value
+from .values import PLAIN, UNDEFINED, Value, without_plain
 
 MAX_DEPTH = 6
 _MAX_VISITS = 60
+_MAX_FOLLOWED = 300
+_MAX_WRAPPER = 120
 _WIDEN_AT = (8, 20, 30)
 
 
@@ -61,9 +64,10 @@ class Result:
         self.asks = False
         self.unresolved: Set[int] = set()
         self.callees: Set[int] = set()
-        self.constants: Set[int] = set()
         self.reads: Set[int] = set()
-        self.opaque_flags: Dict[int, str] = {}
+        self.stores: List[Store] = []
+        # Writes what the CPU said to a cell, or through a pointer nothing is known of.
+        self.keeps = False
 
     def way(self, target: int, at: int, kind: str, facts: int) -> None:
         """Record a way; seen twice, only what holds both times holds."""
@@ -80,7 +84,12 @@ class Result:
     @property
     def informative(self) -> bool:
         """Whether a caller learns something of the CPU from a call."""
-        return self.asks or (self.exit is not None and (bool(self.exit.facts) or self.returned.informed))
+        return self.keeps or (self.exit is not None and (bool(self.exit.facts) or self.returned.informed))
+
+    @property
+    def small(self) -> bool:
+        """Whether it is cheap to interpret it again for each of its callers."""
+        return len(self.facts) <= _MAX_FOLLOWED
 
 
 class Analysis:
@@ -90,8 +99,11 @@ class Analysis:
         self.program = program
         self.cells = Cells(program)
         self.budget = budget
+        self.liveness = Liveness(program)
         # Functions worth following into from a caller.
-        self.followed: Set[int] = set()
+        self.followed: Dict[int, Result] = {}
+        # Those of them that have to be interpreted before anybody learns of their result.
+        self.waiting: Set[int] = set()
         self.memo: Dict[object, Result] = {}
 
     @property
@@ -117,8 +129,7 @@ class Run(Transfer):
         self.states: Dict[int, State] = {}
         self.visits: Dict[int, int] = {}
         self.queue: List[int] = []
-        self.pending: List[Tuple[int, int, Value, int]] = []
-        self.lost: Set[int] = set()
+        self.pending: List[Store] = []
 
     def execute(self) -> Result:
         """Interpret until nothing changes. Raises :class:`Exhausted`."""
@@ -131,21 +142,28 @@ class Run(Transfer):
         return self.finish()
 
     def finish(self) -> Result:
-        """Hand the stores to the cells, now that it is known whether the function asks the CPU."""
+        """Hand over the stores, now that it is known whether the function asks the CPU."""
         result = self.result
-        for address, size, value, facts in self.pending:
-            self.cells.store(address, size, value, facts, self.function, asks=result.asks)
-        for address in self.lost:
-            self.cells.lose(address, self.function)
+        for store in self.pending:
+            value = store.value
+            if result.asks and value.plain and not store.lost:
+                # Who asks the CPU may also be told what to answer: a person's choice, see the module cells.
+                if value is PLAIN:
+                    continue
+                store = store._replace(value=without_plain(value))
+            result.stores.append(store)
+        if not self.inner:
+            self.cells.replace(self.entry, result.stores)
         return result
 
     def note_store(self, address: int, size: int, value: Value) -> None:
         """A store outside the stack."""
-        self.pending.append((address, size, value, self.state.facts))
+        self.pending.append(Store(address, size, value, self.state.facts))
+        self.result.keeps = self.result.keeps or value.informed or (bool(self.state.facts) and value.exact)
 
     def note_loss(self, address: int) -> None:
         """The address of a variable is in unknown hands."""
-        self.lost.add(address)
+        self.pending.append(Store(address, 8, PLAIN, 0, lost=True))
 
     # --- control flow ---
 
@@ -389,22 +407,53 @@ class Run(Transfer):
     def _call(self, target: int) -> bool:
         """Follow the call where that may tell something; false when it never returns."""
         self.result.callees.add(target)
-        if target not in self.analysis.followed or target in self.parents or target == self.entry:
-            return self._call_unknown()
-        if len(self.parents) >= MAX_DEPTH:
-            return self._call_unknown()
-        state = self._for_callee()
-        inner = self._followed(target, state)
-        self.result.asks = self.result.asks or inner.asks
+        summary = self.analysis.followed.get(target)
+        if summary is None or target in self.parents or target == self.entry or len(self.parents) >= MAX_DEPTH:
+            return self._call_unknown(target=target)
+        if target in self.analysis.waiting:
+            return False
+        self.result.asks = self.result.asks or summary.asks
+        if not summary.small:
+            return self._call_summarised(target, summary)
+        own = self._private()
+        inner = self._followed(target, self._for_callee(own=own))
         if inner.exit is None:
-            return bool(inner.unresolved) and self._call_unknown()
-        self._come_back(inner)
+            return bool(inner.unresolved) and self._call_unknown(target=target)
+        if inner.keeps and inner.small and self._is_small():
+            self.result.keeps = True
+        self._come_back(inner, own=own)
         return True
 
-    def _for_callee(self) -> State:
+    def _is_small(self) -> bool:
+        return len(self.result.facts) <= _MAX_WRAPPER
+
+    def _call_summarised(self, target: int, summary: Result) -> bool:
+        """A long callee: what it tells whatever its arguments are."""
+        if summary.exit is None:
+            return bool(summary.unresolved) and self._call_unknown(target=target)
+        self._call_unknown(target=target)
+        abi = self.analysis.abi
+        for register in (abi.result, abi.second):
+            self.state.registers[register] = summary.exit.registers[register]
+        self.state.facts |= summary.exit.facts
+        return True
+
+    def _private(self) -> bool:
+        """Whether a callee cannot reach our stack."""
+        state = self.state
+        if state.escaped < STACK_HIGH:
+            return False
+        return not any(is_stack(key) for number in self.analysis.abi.arguments for key in state.registers[number].keys)
+
+    def _for_callee(self, *, own: bool) -> State:
+        """The state a callee begins with. *own*: it cannot reach our stack, so it need not know of it."""
         abi = self.analysis.abi
         state = self.state.copy()
         stack = state.registers[abi.stack].single
+        if own:
+            state.memory = {at: slot for at, slot in state.memory.items() if not is_stack(at)}
+            stack = STACK
+            state.havoc = STACK - abi.pushed
         if stack is not None and abi.pushed:
             state.registers[abi.stack] = Value({stack - abi.pushed: 0})
         for number in range(len(state.registers) - 4):
@@ -432,10 +481,12 @@ class Run(Transfer):
         for way, facts in found.ways.items():
             if way.kind in ("pointer", "span"):
                 self.result.way(way.target, way.at, way.kind, facts | self.state.facts)
+        here = self.state.facts
+        self.pending.extend(store._replace(facts=store.facts | here) for store in found.stores)
         self.result.reads |= found.reads
         return found
 
-    def _come_back(self, inner: Result) -> None:
+    def _come_back(self, inner: Result, *, own: bool) -> None:
         abi = self.analysis.abi
         after = inner.exit
         if after is None:
@@ -444,7 +495,12 @@ class Run(Transfer):
         kept = {number: state.registers[number] for number in (*abi.saved, abi.stack)}
         saved_origins = {number: at for number, at in state.origins.items() if number in kept and is_stack(at)}
         facts = state.facts
+        before = state
         self.state = state = after.copy()
+        if own:
+            state.memory = {at: slot for at, slot in state.memory.items() if not is_stack(at)}
+            state.memory.update({at: slot for at, slot in before.memory.items() if is_stack(at)})
+            state.havoc, state.escaped = before.havoc, before.escaped
         for number in range(len(state.registers) - 4):
             if number in kept:
                 state.registers[number] = kept[number]
@@ -459,19 +515,25 @@ class Run(Transfer):
             for at in [at for at in state.memory if is_stack(at) and at < stack]:
                 del state.memory[at]
 
-    def _call_unknown(self, name: Optional[str] = None) -> bool:
-        """A call that is not followed: everything others were told of may change."""
+    def _call_unknown(self, name: Optional[str] = None, target: Optional[int] = None) -> bool:
+        """A call that is not followed: everything others were told of may change.
+
+        :param name: of the import it reaches, where that is known.
+        :param target: the function in this file it reaches, where that is known.
+        """
         state = self.state
         abi = self.analysis.abi
         tainted = False
         for number in abi.arguments:
             value = state.registers[number]
-            if value is PLAIN:
+            if value is PLAIN or (
+                value.keys and target is not None and not self.analysis.liveness.reads(target, number)
+            ):
                 continue
             tainted = tainted or value.tainted
             self.escape(value)
         low = state.escaped
-        if low < STACK + (1 << 40):
+        if low < STACK_HIGH:
             for at, (_, value) in list(state.memory.items()):
                 if at >= low and is_stack(at):
                     tainted = tainted or value.tainted

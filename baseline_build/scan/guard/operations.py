@@ -25,6 +25,7 @@ An operation is a tuple whose first item names it; ``dst``/``src``/``a``/``b`` a
 ``vlow dst src n``        lowest *n* bytes of a vector from a register or memory, the rest cleared
 ``vget dst src n``        the reverse;  ``vmov dst src n``  vector or memory <-> vector
 ``vzero dst``  ``vmix kind dst a b``  interleaving (``dq``, ``qdq``), ``vput dst src lane n``
+``vtake dst src lane n``  *n* bytes from a lane;  ``vbin name dst a b``, ``vshuffle dst src order``: lanes of 32 bits
 ``fill``                  rep stos;  ``copy``: rep movs
 ========================  ==========================================================================================
 """

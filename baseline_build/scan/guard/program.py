@@ -73,23 +73,30 @@ class Program:
 
     @cached_property
     def starts(self) -> Sequence[int]:
-        """Ascending beginnings of functions: declared ones, and call targets that no declared function covers."""
-        known = [function.address for function in self.image.functions if self.image.is_code(function.address)]
-        ends: Dict[int, int] = {
-            function.address: function.address + function.size for function in self.image.functions
-        }
-        called = set()
+        """Ascending beginnings of functions: declared ones, and what is called, pointed to or jumped to from elsewhere
+        where no declared function is (assembler code without unwind tables in stripped files).
+        """
+        image = self.image
+        known = [function.address for function in image.functions if image.is_code(function.address)]
+        ends = {function.address: function.address + function.size for function in image.functions}
+
+        def covered(address: int) -> bool:
+            index = bisect_right(known, address) - 1
+            return index >= 0 and (known[index] == address or address < ends[known[index]])
+
+        wanted = {target for target in image.relocations.values() if image.is_code(target)}
         for _, sweep in self.code.sweeps:
-            called.update(
+            wanted.update(
                 target for target, flow in zip(sweep.branch_targets, sweep.branch_flows) if flow == Flow.CALL
             )
-        extra = []
-        for target in sorted(called):
-            index = bisect_right(known, target) - 1
-            if index >= 0 and (known[index] == target or target < ends[known[index]]):
-                continue
-            if self.image.is_code(target) and target not in self.image.stubs:
-                extra.append(target)
+            wanted.update(target for target in sweep.reference_targets if image.is_code(target))
+            wanted.update(
+                target
+                for address, target, flow in zip(sweep.branch_addresses, sweep.branch_targets, sweep.branch_flows)
+                if flow == Flow.JUMP and not covered(target) and covered(address)
+            )
+        stubs = image.stubs.keys() | image.local_stubs.keys()
+        extra = {target for target in wanted - stubs if image.is_code(target) and not covered(target)}
         return array("Q", sorted({*known, *extra}))
 
     def function_of(self, address: int) -> int:

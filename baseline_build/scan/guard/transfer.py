@@ -217,6 +217,7 @@ class Transfer:
         if not where.exact:
             self.escape(where)
             self.escape(value)
+            self.result.keeps = self.result.keeps or value.informed
             return
         number = where.single
         if number is not None:
@@ -551,6 +552,7 @@ class Transfer:
         number = where.single
         if number is None:
             self.escape(where)
+            self.result.keeps = self.result.keeps or any(value.informed for _, _, value in parts)
             for key in where.keys:
                 self._lose(("m", None, None, 1, key, size * 8), tainted=True)
             return
@@ -580,6 +582,30 @@ class Transfer:
                 at = (2 * index + order) * unit
                 parts.append((at, unit, _gathered(source, index * unit, unit)))
         self.state.vectors[target[1] - VECTORS] = tuple(parts)
+
+    def _lanes(self, operand: Operand) -> List[Value]:
+        """The four lanes of a vector operand."""
+        if operand[0] == "r":
+            parts = self._vector(operand[1])
+        else:
+            where = self.address(operand).single
+            if where is None:
+                return [PLAIN] * 4
+            parts = tuple((at, 4, self._load(where + at, 4)) for at in range(0, 16, 4))
+        return [_gathered(parts, at, 4) for at in range(0, 16, 4)]
+
+    def _vbin(self, operation: Operation) -> None:
+        _, name, target, first, second = operation
+        pairs = zip(self._lanes(first), self._lanes(second))
+        values = [arithmetic.binary(name, left, right, 32) for left, right in pairs]
+        self.state.vectors[target[1] - VECTORS] = tuple((at * 4, 4, value) for at, value in enumerate(values))
+
+    def _vshuffle(self, operation: Operation) -> None:
+        _, target, source, order = operation
+        lanes = self._lanes(source)
+        self.state.vectors[target[1] - VECTORS] = tuple(
+            (at * 4, 4, lanes[order >> 2 * at & 3]) for at in range(4)
+        )
 
     # --- strings ---
 
@@ -695,5 +721,5 @@ _HANDLERS: Dict[str, Callable[[Transfer, Operation], None]] = {
     "xchg": Transfer._xchg, "swap": Transfer._swap, "lost": Transfer._lost, "cpuid": Transfer._cpuid,
     "xcr": Transfer._xcr, "known": Transfer._known, "ask": Transfer._ask, "vlow": Transfer._vlow,
     "vget": Transfer._vget, "vtake": Transfer._vtake, "vput": Transfer._vput, "vmov": Transfer._vmov,
-    "vzero": Transfer._vzero, "vmix": Transfer._vmix, "fill": Transfer._fill, "copy": Transfer._copy,
+    "vzero": Transfer._vzero, "vbin": Transfer._vbin, "vshuffle": Transfer._vshuffle, "vmix": Transfer._vmix, "fill": Transfer._fill, "copy": Transfer._copy,
 }  # fmt: skip

@@ -716,11 +716,28 @@ def _vector_mix(lifter: X86Lifter, cursor: Cursor, opcode: int) -> _Ops:
     return [("vmix", kind, register, register, operand)]
 
 
-def _vector_xor(lifter: X86Lifter, cursor: Cursor, _: int) -> _Ops:
+_VECTOR_LOGIC = {0xDB: "and", 0xDF: "andn", 0xEB: "or", 0xEF: "xor", 0x54: "and", 0x55: "andn", 0x56: "or", 0x57: "xor"}
+
+
+def _vector_logic(lifter: X86Lifter, cursor: Cursor, opcode: int) -> _Ops:
     _modrm(cursor)
     operand = lifter.reader.vector(cursor, 128)
     register = _vector_register(cursor)
-    return [("vzero", register)] if operand == register else _lost(register, flags=False)
+    if opcode >= 0xD0 and not cursor.operand16:
+        return []
+    if opcode in (0xEF, 0x57) and operand == register:
+        return [("vzero", register)]
+    return [("vbin", _VECTOR_LOGIC[opcode], register, register, operand)]
+
+
+def _vector_shuffle(lifter: X86Lifter, cursor: Cursor, _: int) -> _Ops:
+    _modrm(cursor)
+    operand = lifter.reader.vector(cursor, 128, 1)
+    order = cursor.byte()
+    register = _vector_register(cursor)
+    if not cursor.operand16 or cursor.repeat:
+        return _lost(register, flags=False)
+    return [("vshuffle", register, operand, order)]
 
 
 # Two-byte opcodes that write a general register (ModRM.reg) from vectors, with an immediate byte or without.
@@ -755,7 +772,7 @@ for _codes, _handler in (
     ((*range(0x10, 0x12), *range(0x14, 0x16), *range(0x28, 0x30), *range(0x50, 0x80), *range(0xC2, 0xC7),
       *range(0xD0, 0x100)), _vector),
     ((0x10, 0x11, 0x28, 0x29, 0x2B, 0x6F, 0x7F, 0xE7), _vector_load), ((0x6E, 0x7E, 0xD6), _vector_from_general),
-    ((0x12, 0x13, 0x16, 0x17), _vector_half), ((0x62, 0x6C, 0x14), _vector_mix), ((0xEF, 0x57), _vector_xor),
+    ((0x12, 0x13, 0x16, 0x17), _vector_half), ((0x62, 0x6C, 0x14), _vector_mix), (tuple(_VECTOR_LOGIC), _vector_logic), ((0x70,), _vector_shuffle),
     ((0xC3,), _move_nontemporal), ((0x01,), _group7), ((0x05, 0x34), _system_call), ((0x0B,), _stop),
     ((0x06, 0x08, 0x09, 0x0E, 0x77, 0xAA), _no_operand), ((0x0D, *range(0x18, 0x20)), _hint),
     ((0x31, 0x32, 0x33), _clock), (range(0x40, 0x50), _conditional_move), (range(0x80, 0x90), _branch_near),
