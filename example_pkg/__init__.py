@@ -9,6 +9,6 @@
 from __future__ import annotations
 
 from ._runtime import bundled_flatbuffers
-from ._versions import VersionMismatchError, Versions, reflection_schema, versions
+from ._versions import VersionMismatchError, Versions, versions
 
-__all__ = ["VersionMismatchError", "Versions", "bundled_flatbuffers", "reflection_schema", "versions"]
+__all__ = ["VersionMismatchError", "Versions", "bundled_flatbuffers", "versions"]

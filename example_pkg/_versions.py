@@ -7,10 +7,9 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from ._flatc import flatc_path
-from ._runtime import bundled_flatbuffers
 
 # The path given to the compiler goes into its output: this is the one the shipped file was made with.
 _SCHEMA_PLACE = Path("deps", "flatbuffers", "reflection", "reflection.fbs")
@@ -55,19 +54,6 @@ def versions() -> Versions:
     if made != shipped:
         raise VersionMismatchError(f"reflection.bfbs ({len(shipped)} bytes) is not what flatc {compiler} makes")
     return Versions(compiler, runtime, compiler, ".".join(map(str, lmdb.version())))
-
-
-def reflection_schema() -> Any:
-    """The schema of schemas, read from ``reflection.bfbs`` with the runtime's own reflection classes.
-
-    Raises :class:`VersionMismatchError` when the file is not a binary schema.
-    """
-    data = _shipped("reflection.bfbs").read_bytes()
-    with bundled_flatbuffers():
-        module = importlib.import_module("flatbuffers.reflection.Schema")
-    if not module.Schema.SchemaBufferHasIdentifier(data, 0):
-        raise VersionMismatchError("reflection.bfbs is not a binary schema")
-    return module.Schema.GetRootAs(data, 0)
 
 
 def _shipped(name: str) -> Path:
