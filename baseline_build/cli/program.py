@@ -27,8 +27,13 @@ from .options import nearest
 COMMANDS: Dict[str, str] = {
     "scan": "say which CPU a wheel, ELF file or folder needs",
     "repair": "scan, auditwheel repair, scan again, then put the wheel into a folder",
-    "mark": "write the level that the machine code needs into wheels and ELF files",
     "run": "run a command on an emulated CPU of one level",
+    "explain": "say what a code means, or what stands at an address",
+    "config": "show every setting, its value and where it came from",
+    "vendor": "fetch, check or list the pinned sources",
+    "verify": "build a project, scan the result; twice, and compare the bytes",
+    "mark": "write the level that the machine code needs into wheels and ELF files",
+    "completion": "print a completion script for bash, zsh or fish",
 }
 """Every command and what it does, in the order the help lists them; each is a module of this package."""
 
