@@ -80,7 +80,7 @@ def prepare_metadata_for_build_editable(metadata_directory: str, config_settings
 def build_wheel(wheel_directory: str, config_settings: Given = None, metadata_directory: Optional[str] = None) -> str:
     """Build a wheel, prove it, and only then put it into *wheel_directory*."""
     with _hook(config_settings) as one:
-        return building.build_wheel(one, Path(wheel_directory), metadata_directory, _repair)
+        return building.build_wheel(one, Path(wheel_directory), metadata_directory, building.Rooms(_repair, _describe))
 
 
 def build_editable(
@@ -116,6 +116,24 @@ def _repair(wheel: Path, folder: Path, settings: Settings, reporter: Reporter) -
 
     options = RepairOptions(plat=str(settings.repair), fix_marker=settings.fix_marker, scan=scan_options(settings))
     return repair_wheel(wheel, folder, options, reporter=reporter).wheel
+
+
+def _describe(dist_info: Path, contents: building.Contents) -> None:
+    from email.parser import HeaderParser
+
+    from . import sbom
+
+    metadata = HeaderParser().parsestr((dist_info / "METADATA").read_text(encoding="utf-8"))
+    material = sbom.Material(
+        name=str(metadata["Name"]),
+        version=str(metadata["Version"]),
+        licence=metadata["License-Expression"],
+        trees=contents.trees,
+        compilers=tuple(sbom.Compiler(name, version) for name, version in contents.compilers),
+        levels=contents.levels,
+        moment=contents.moment,
+    )
+    sbom.write(dist_info, material)
 
 
 HOOKS = (*OPTIONAL, "build_wheel", "build_sdist")

@@ -20,7 +20,7 @@ from .caching import cache_of, key_of
 from .copying import inside, select
 from .programs import build_program, processors
 from .reporter import Reporter
-from .stripping import find_strip, linked_files, remove_foreign_runpath, strip
+from .stripping import compilers_of, find_strip, linked_files, machine_of, remove_foreign_runpath, strip
 from .verifying import promised_levels, verify
 from .wrapping import Wrapped
 
@@ -29,8 +29,32 @@ if TYPE_CHECKING:
 
 _SHOWN = 12
 
-Repair = Callable[[Path, Path, Settings, Reporter], Path]
-"""Repairs a wheel into a folder and gives back the new one; the hook hands it in, for repairing stands above."""
+
+@dataclass(frozen=True)
+class Contents:
+    """What a bill of materials tells of a wheel.
+
+    :param compilers: (name, version) of what compiled its native files, as these say themselves.
+    :param levels: (machine, level) promised for them.
+    :param moment: seconds of the Unix clock.
+    """
+
+    trees: Tuple[Tree, ...]
+    compilers: Tuple[Tuple[str, str], ...]
+    levels: Tuple[Tuple[str, str], ...]
+    moment: int
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What stands above this room and has its turn in a build; the hook hands it in.
+
+    :param repair: repairs a wheel into a folder and gives back the new one.
+    :param describe: writes the bill of materials and the vendored licences into an unpacked ``.dist-info``.
+    """
+
+    repair: Callable[[Path, Path, Settings, Reporter], Path]
+    describe: Callable[[Path, Contents], None]
 
 
 @dataclass(frozen=True)
@@ -82,24 +106,24 @@ def job(project_dir: Path, config_settings: Optional[ConfigSettings], reporter: 
         yield Job(project_dir, resolved, Path(folder), reporter, moment, dict(os.environ))
 
 
-def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[str], repair: Repair) -> str:
+def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[str], rooms: Rooms) -> str:
     """Build, finish, verify and only then publish a wheel; its file name.
 
     Every failure is an error of :mod:`baseline_build.errors`, and then *wheel_directory* is as it was.
     """
-    _fetch(one)
+    trees = _fetch(one)
     built = one.work_dir / "built"
     built.mkdir()
     with _enforced(one) as session:
         name = _call_wrapped(one, session, "build_wheel", built, metadata_directory)
         log = session.log()
     with one.reporter.stage("finish"):
-        final = _finish(one, built / name)
+        final = _finish(one, built / name, trees, rooms)
     with one.reporter.stage("verify"):
         report = verify(final, built / name, one.settings, one.reporter)
     if one.settings.repair is not False and report.inputs and report.verdict.value != "not-applicable":
         with one.reporter.stage("repair"):
-            final = repair(final, one.work_dir / "repaired", one.settings, one.reporter)
+            final = rooms.repair(final, one.work_dir / "repaired", one.settings, one.reporter)
     published = publish(final, wheel_directory)
     if one.settings.compile_report:
         Path(f"{published}.compile-report.json").write_text(log.to_json(), encoding="utf-8")
@@ -236,11 +260,17 @@ def _program(one: Job, executable: Executable, session: Session) -> Path:
         return cache.get(key, work_dir / "cached" / executable.name, make)
 
 
-def _finish(one: Job, wheel: Path) -> Path:
-    """Strip, drop foreign RUNPATHs, and pack the same bytes for the same content."""
+def _finish(one: Job, wheel: Path, trees: Tuple[Tree, ...], rooms: Rooms) -> Path:
+    """Strip, drop foreign RUNPATHs, add licences and bill of materials, and pack reproducibly."""
     folder = one.work_dir / "unpacked"
     unpack(wheel, folder)
     files = linked_files(folder)
+    if one.settings.sbom and trees:
+        levels = promised_levels(one.settings.level)
+        machines = sorted({machine_of(path) for path in files} & set(levels))
+        kept = tuple((machine, levels[machine]) for machine in machines)
+        contents = Contents(trees, compilers_of(files), kept, one.moment)
+        rooms.describe(next(folder.glob("*.dist-info")), contents)
     if files and one.settings.strip:
         tool = find_strip()
         for path in files:

@@ -7,12 +7,14 @@ another machine, tells the world about the build machine, and is looked through 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Set, Tuple
 
+from ..elf import parse
 from ..errors import BrokenInputError, ToolError
 from .reporter import Reporter
 from .running import run_tool
@@ -20,6 +22,11 @@ from .running import run_tool
 _DT_NULL, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 5, 15, 29
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _ET_EXEC, _ET_DYN = 2, 3
+_COMMENTS = (
+    ("gcc", re.compile(rb"GCC: \([^)]*\) (\d+[\d.]*)")),
+    ("clang", re.compile(rb"clang version (\d+[\d.]*)")),
+    ("rustc", re.compile(rb"rustc version (\d+[\d.]*)")),
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,27 @@ def _file_offset(address: int, loads: List[Tuple[int, int, int]]) -> int:
         if start <= address < start + length:
             return address - start + offset
     raise ValueError(f"no segment holds the address {address:#x}")
+
+
+def machine_of(path: Path) -> str:
+    """The machine of the ELF file at *path*, under the name reports use."""
+    return parse(path.read_bytes(), path.name).machine.value
+
+
+def compilers_of(files: Sequence[Path]) -> Tuple[Tuple[str, str], ...]:
+    """Name and version of the compilers that *files* say they were made by, sorted.
+
+    Compilers leave their name in the section ``.comment``; files that come from elsewhere (start files, static
+    libraries) name theirs as well.
+    """
+    found: Set[Tuple[str, bytes]] = set()
+    for path in files:
+        data = path.read_bytes()
+        for section in parse(data, path.name).sections:
+            if section.name == ".comment":
+                text = data[section.offset : section.offset + section.size]
+                found.update((name, match) for name, pattern in _COMMENTS for match in pattern.findall(text))
+    return tuple(sorted((name, version.decode("ascii")) for name, version in found))
 
 
 def linked_files(folder: Path) -> Tuple[Path, ...]:

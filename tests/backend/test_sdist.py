@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Callable, Dict
 
@@ -174,3 +176,22 @@ def test_sdists_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(BrokenInputError, match="no plain file"):
         normalise_sdist(tmp_path / "link.tar.gz", target, 0, {})
     assert not target.exists()
+
+
+@pytest.mark.build
+def test_the_wheel_tells_what_was_vendored_and_carries_its_licence(pinned: Project) -> None:
+    pytest.importorskip("cyclonedx")
+    wheel = pinned.wheel(PIP_FIND_LINKS=pinned.environ["PIP_FIND_LINKS"])
+    with zipfile.ZipFile(wheel) as archive:
+        licence = archive.read("pinned-1.0.dist-info/licenses/vendored/LICENSE")
+        document = json.loads(archive.read("pinned-1.0.dist-info/sboms/baseline-build.cdx.json"))
+    assert licence == b"free\n"
+    (component,) = document["components"]
+    assert (component["name"], component["version"], component["purl"]) == (
+        "Upstream",
+        "2.0",
+        "pkg:generic/upstream@2.0",
+    )
+    tools = {tool["name"] for tool in document["metadata"]["tools"]["components"]}
+    assert {"baseline-build", "gcc"} <= tools
+    assert pinned.wheel({"sbom": "false"}).exists()
