@@ -190,8 +190,8 @@ def _seen(record: Record, plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...],
     outcome = filter_arguments(arguments, program.dialect, record.machine, plan.level(record.machine))
     removed = outcome.removed if plan.mode is Mode.REPORT else record.removed
     level = plan.level(record.machine)
-    own = target_of(record.machine, level).options if level else ()  # asking for the promised level is no news
-    removed = tuple(flag for flag in removed if flag not in own)
+    own = (*target_of(record.machine, level).options, *plan.added("as", record.machine)) if level else ()
+    removed = tuple(flag for flag in removed if flag not in own)  # asking for the promised level is no news
     foreign = frozenset(outcome.foreign)
     return removed, tuple(one for one in removed if one in foreign), outcome.unknown
 

@@ -120,6 +120,8 @@ def _scan(plan: Plan, dialect: str, machine: str) -> str:
         scan = scan.replace("@DROP@", "|".join(drop_patterns(machine, level)))
     kernels = _kernel_patterns(plan)
     if dialect == "as":
+        own = "|".join(quote(option) for option in plan.added("as", machine))
+        scan = f"{own}) ;;\n{scan}" if own else scan  # clang passes the gate on, see environment.override_options
         # a source that may use more was compiled to this file: the compiler's shim left word
         scan = scan.replace(
             "@KERNEL_STATE@", '*.s) [ -e "$state/kernels/${a##*/}" ] && slow "$@" ;;' if kernels else ""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 if __name__ == "__main__":
     _FOLDER = Path(__file__).resolve().parent
@@ -184,6 +184,8 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
     if launcher:
         line.insert(0, launcher)
     environ = _environment(plan, program.dialect, keep)
+    if program.dialect == "as" and plan.strict:
+        return _gated(state, line, environ)
     if not (linking and plan.strict):
         os.execve(line[0], line, environ)  # noqa: S606
     code = subprocess.run(line, env=environ, check=False).returncode
@@ -191,6 +193,18 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
         look = [sys.executable, "-IS", str(Path(__file__).with_name("links.py")), state, map_file]
         code = subprocess.run([*look, output_of(arguments) or "a.out"], check=False).returncode
     return code if code >= 0 else 128 - code
+
+
+def _gated(state: str, line: List[str], environ: Mapping[str, str]) -> int:
+    """Run the assembler; what it refuses is explained (see :mod:`.gate`)."""
+    errors = Path(state, "errors", str(os.getpid()))
+    with errors.open("wb") as stream:
+        code = subprocess.run(line, env=environ, stderr=stream, check=False).returncode
+    if code:
+        gate = [sys.executable, "-IS", str(Path(__file__).with_name("gate.py")), state, str(errors), str(code)]
+        return subprocess.run(gate, check=False).returncode
+    sys.stderr.buffer.write(errors.read_bytes())
+    return 0
 
 
 _MAP = "-Wl,-Map="
