@@ -18,8 +18,9 @@ from .values import Value
 _TOTAL_STEPS = 6_000_000
 _RUN_STEPS = 250_000
 _MAX_RUNS_PER_FUNCTION = 20
+_MAX_OWNERS = 8
 _MAX_ROUNDS = 3
-_NEAR = 256
+_NEAR = 64
 _MAX_NEIGHBOURS = 3000
 
 
@@ -92,10 +93,27 @@ class Discovery:
                     yield program.function_of(place)
 
     def _enqueue(self, function: int) -> None:
-        if function in self._queued or function in self.given_up:
-            return
-        self._queued.add(function)
-        self._queue.append(function)
+        for whole in self._wholes(function):
+            if whole not in self._queued and whole not in self.given_up:
+                self._queued.add(whole)
+                self._queue.append(whole)
+
+    def _wholes(self, function: int) -> Set[int]:
+        """*function*, or those it is a part of: a part is interpreted where control comes from, with what holds there."""
+        wholes: Set[int] = set()
+        seen: Set[int] = set()
+        waiting = [function]
+        while waiting:
+            part = waiting.pop()
+            if part in seen:
+                continue
+            seen.add(part)
+            above = {self.program.function_of(at) for _, at in self.program.transfers(part, part + 1)} - {part}
+            if not 0 < len(above) <= _MAX_OWNERS or above & self.given_up or not self.program.only_jumped(part):
+                wholes.add(part)
+            else:
+                waiting.extend(above)
+        return wholes or {function}
 
     def interpret(self, entry: int) -> Optional[Result]:
         """Interpret the function (or inner entry) at *entry*; ``None`` where that costs too much."""
@@ -181,10 +199,12 @@ class Discovery:
         return unique
 
     def _neighbours(self, address: int) -> Iterator[int]:
-        """Functions that name *address*, or the object it lies in."""
+        """Functions that name *address*, or something just below: the beginning of the object it may lie in."""
         program = self.program
+        start = address - _NEAR
         low = program.referred_below(address)
-        start = address if low is None or address - low > _NEAR else low
+        if low is not None and low < start and not next(program.references(start, address + 1), None):
+            start = low
         for _, place in program.references(start, address + 8):
             yield program.function_of(place)
 

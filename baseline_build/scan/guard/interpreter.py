@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
+from . import auxv
 from .cells import Cells, Store
 from .conditions import Flags, Outcome, decide
 from .liveness import Liveness
@@ -125,6 +126,7 @@ class Run(Transfer):
         if parents:
             self.owner = analysis.program.function_of(parents[0])
         self.inner = bool(parents)
+        self.walks = analysis.program.walks(self.function)
         self.first = state if state is not None else _entry_state(analysis)
         self.states: Dict[int, State] = {}
         self.visits: Dict[int, int] = {}
@@ -176,9 +178,14 @@ class Run(Transfer):
             return
         visits = self.visits.get(address, 0)
         widen = sum(visits >= limit for limit in _WIDEN_AT)
+        before = known
+        if self.walks:
+            known, state = auxv.reconcile(known, state)
         merged = merge(known, state, widen, self.escape)
         if merged is None:
-            return
+            if known is before:
+                return
+            merged = known
         if visits > _MAX_VISITS:
             # Nothing should get here: every value was given up long ago. Stay safe all the same.
             merged.registers = [ANYTHING] * len(merged.registers)

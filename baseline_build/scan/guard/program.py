@@ -11,7 +11,7 @@ from ...decode.model import Flow
 from ...elf import Image, Region
 from ...isa import Machine, isa_of
 from ..code import Code
-from . import detection
+from . import auxv, detection
 from .aarch64 import Arm64Lifter
 from .facts import Facts, hardware_answers
 from .operations import Lifter, Step
@@ -55,6 +55,20 @@ class Program:
     def _lowest(self) -> int:
         return min((block.address for block in self.image.memory), default=0)
 
+    # --- the auxiliary vector ---
+
+    @cached_property
+    def _auxiliary(self) -> Dict[int, Tuple[int, int]]:
+        return auxv.loads(self.image)
+
+    @cached_property
+    def _walkers(self) -> FrozenSet[int]:
+        return frozenset(self.function_of(address) for address in self._auxiliary)
+
+    def walks(self, function: int) -> bool:
+        """Whether the function that begins at *function* walks the auxiliary vector itself."""
+        return function in self._walkers
+
     # --- code ---
 
     def step(self, address: int) -> Optional[Step]:
@@ -67,7 +81,11 @@ class Program:
             data = self._bytes.get(region.address)
             if data is None:
                 data = self._bytes[region.address] = bytes(region.data)
-            step = self.lifter.lift(data, address - region.address, address)
+            answer = self._auxiliary.get(address)
+            if answer is not None:
+                step = Step(4, (("ask", ("r", answer[0], 64, 0), self.answers["getauxval"][answer[1]]),))
+            else:
+                step = self.lifter.lift(data, address - region.address, address)
         self._steps[address] = step
         return step
 
