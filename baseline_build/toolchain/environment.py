@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from .discovery import LAUNCHERS, Discovery, Program, classify, host_machine
+from .model import Mode
 from .plan import Plan
 from .records import Known
 from .tables import Kind, family_of, flags, meaning, target_of
@@ -65,7 +66,7 @@ def override_options(plan: Plan, machine: str) -> Optional[str]:
     """
     added = plan.added("clang", machine, modern=False)
     level = plan.level(machine)
-    if not added or level is None:
+    if plan.mode is Mode.REPORT or level is None:
         return None
     family = family_of(machine)
     chosen = target_of(machine, level).options[0]
@@ -150,7 +151,7 @@ def variables(plan: Plan, environ: Mapping[str, str], commands: Commands) -> Dic
         result["RUSTC_WRAPPER"] = str(state / "bin" / "rustc-wrapper")
     for machine in ("x86-64", "i386", "aarch64"):
         level = plan.level(machine)
-        if level is not None and plan.added("gcc", machine):
+        if level is not None and plan.mode is not Mode.REPORT:
             name, value = target_of(machine, level).go
             result[name] = value
     override = override_options(plan, host_machine())

@@ -16,7 +16,7 @@ class Mode(enum.Enum):
     """What is done about an option that names a foreign instruction set.
 
     ``FILTER`` drops it and adds the promised level. ``REFUSE`` does the same but fails the compiler call, and at its
-    end the whole session. ``REPORT`` changes nothing and only keeps the log.
+    end the whole session. ``REPORT`` changes nothing but for the appended options, and keeps the log.
     """
 
     FILTER = "filter"

@@ -43,7 +43,7 @@ class Plan:
     def added(self, dialect: str, machine: str, *, modern: bool = True) -> Tuple[str, ...]:
         """What is put last on a call."""
         if self.mode is Mode.REPORT:
-            return ()
+            return self.appended(dialect, modern=modern)
         level = additions(dialect, machine, self.level(machine), strict=self.strict, modern=modern)
         return level + self.appended(dialect, modern=modern)
 

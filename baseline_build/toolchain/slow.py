@@ -159,8 +159,9 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
     if not real:
         real, machine = _stranger(name)
     if plan.mode is Mode.REPORT:
-        write_record(state, name, machine, _caller(), given, (), (), "", refused=False)
-        os.execv(real, [real, *given])  # noqa: S606
+        added = plan.appended(program.dialect, modern=program.modern)
+        write_record(state, name, machine, _caller(), given, (), added, "", refused=False)
+        os.execv(real, [real, *given, *added])  # noqa: S606
     arguments = expand_responses(given, os.getcwd()) if program.dialect != "rustc" else _rust_arguments(given)
     try:
         outcome, added, kernel = rewritten(plan, program, machine, arguments)
