@@ -336,6 +336,9 @@ class Program:
         if tls is None:
             return None
         offset = address - THREADS
+        if self.image.machine is Machine.AARCH64 and self.image.kind == "executable":
+            # The block of an executable begins behind two words of the thread's own (AAELF64, variant 1).
+            offset -= max(16, tls.align)
         if offset < 0:
             align = max(tls.align, 1)
             offset += (tls.memory_size + align - 1) // align * align
