@@ -6,12 +6,15 @@ Only the addresses are read (``.eh_frame`` and ``.eh_frame_hdr``, "Linux Standar
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Dict, List, Optional, Tuple
 
+from ..errors import BrokenInputError
 from .reading import MAX_RECORDS, Window, broken
 
 PCREL, DATAREL, OMIT = 0x10, 0x30, 0xFF
+_COMMON = re.compile(rb"[\x10-\x40]\0\0\0\0\0\0\0[\x01\x03]z[RPLSBG]{1,5}\0")
 _SIZES: Dict[int, Tuple[str, int]] = {
     0x02: ("H", 2), 0x03: ("I", 4), 0x04: ("Q", 8), 0x0A: ("h", 2), 0x0B: ("i", 4), 0x0C: ("q", 8),
 }  # fmt: skip
@@ -135,9 +138,25 @@ class Frames:
             return frame, []
         if count * 8 > size - at or count > MAX_RECORDS:
             raise broken("BB403", f"the unwind index claims {count} functions in {size} bytes", self.window.name)
-        rows = struct.iter_unpack(self.window.order + "ii", data[at : at + count * 8])
+        rows = struct.iter_unpack(self.window.order + "ii", bytes(data[at : at + count * 8]))
         mask = (1 << self.bits) - 1
         return frame, [(address + row[0]) & mask for row in rows]
+
+    def search(self, offset: int, size: int) -> Optional[int]:
+        """The offset of unwind records in a segment that no header leads to (static files without section headers).
+
+        They begin with a common information entry, and all that follows up to the terminator must be records.
+        """
+        raw = bytes(self.window.slice(offset, size, "a segment"))
+        for match in _COMMON.finditer(raw):
+            start = match.start()
+            try:
+                if self.walk(offset + start, size - start, 0):
+                    return offset + start
+            except BrokenInputError:
+                # Not records after all: bytes that only begin like them.
+                continue
+        return None
 
     def _value(self, data: memoryview, at: int, code: int, base: int) -> Tuple[int, int]:
         form, width = _SIZES.get(code & 0x0F, ("Q" if self.bits == 64 else "I", self.bits // 8))

@@ -168,6 +168,14 @@ def _frames(
             walked = reader.walk(offset, space.run(frame), frame)
             found.update(walked)
             tables.append((frame, frame + reader.walked))
+    if not sections and not tables:
+        for load in (s for s in segments if s.type == f.PT_LOAD and not s.writable and s.file_size):
+            offset = reader.search(load.offset, load.file_size)
+            if offset is not None:
+                address = load.address + offset - load.offset
+                found.update(reader.walk(offset, load.offset + load.file_size - offset, address))
+                tables.append((address, address + reader.walked))
+                break
     for start in starts:
         found.setdefault(start, 0)
     return sorted(found.items()), tables
