@@ -14,6 +14,7 @@ from ..config.reader import SETUPTOOLS, ConfigSettings, resolve
 from ..errors import EnforcementError, ToolError
 from ..sources import Tree, sync
 from ..toolchain import CompileLog, Enforcement, Kernel, Mode, Session, enforce
+from ..toolchain.target import Target, crossing, read_target, require_machines
 from ..wheel import pack, unpack
 from .archiving import moment_of, normalise_sdist, publish
 from .caching import cache_of, key_of
@@ -91,6 +92,11 @@ class Job:
             return ()
         return ("-g1", f"-ffile-prefix-map={work}=build", f"-ffile-prefix-map={root}=.")
 
+    @property
+    def target(self) -> Optional[Target]:
+        """The machine built for, ``None`` for an ordinary build."""
+        return read_target(self.settings.target, self.settings.toolchain)
+
     def wrapped(self) -> Wrapped:
         """The backend that knows the project's files."""
         return Wrapped(self.settings.backend)
@@ -120,15 +126,22 @@ def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[st
     with one.reporter.stage("finish"):
         final = _finish(one, built / name, trees, rooms)
     with one.reporter.stage("verify"):
-        report = verify(final, built / name, one.settings, one.reporter)
+        report = verify(final, built / name, one.settings, one.reporter, log)
     if one.settings.repair is not False and report.inputs and report.verdict.value != "not-applicable":
         with one.reporter.stage("repair"):
             final = rooms.repair(final, one.work_dir / "repaired", one.settings, one.reporter)
     published = publish(final, wheel_directory)
-    if one.settings.compile_report:
-        Path(f"{published}.compile-report.json").write_text(log.to_json(), encoding="utf-8")
+    _write_report(one, published, log)
     one.reporter.note(f"{published.name}: {report.verdict.value}")
     return published.name
+
+
+def _write_report(one: Job, wheel: Path, log: CompileLog) -> None:
+    wanted = one.settings.compile_report
+    if wanted:
+        path = Path(f"{wheel}.compile-report.json") if wanted is True else one.project_dir / wanted
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(log.to_json(), encoding="utf-8")
 
 
 def build_editable(one: Job, wheel_directory: Path, metadata_directory: Optional[str]) -> str:
@@ -177,7 +190,8 @@ def _enforced(one: Job) -> Iterator[Session]:
     )
     folder = one.work_dir / "toolchain"
     folder.mkdir()
-    with enforce(enforcement, folder) as session:
+    cplusplus = bool(settings.executables)
+    with crossing(one.target, one.work_dir / "target", cplusplus=cplusplus), enforce(enforcement, folder) as session:
         try:
             with session.applied():
                 yield session
@@ -196,9 +210,9 @@ def _refused(refusals: Tuple[str, ...], settings: Settings) -> EnforcementError:
     more = [f"and {len(refusals) - _SHOWN} more"] if len(refusals) > _SHOWN else []
     return EnforcementError(
         "BB606",
-        "the assembler refused instructions above the promised level",
+        "instructions above the promised level were refused",
         where=refusals[0].split(": ", 1)[0],
-        why="".join(f"\n    {line}" for line in (*shown, *more)),
+        why="the assembler or the linker met:" + "".join(f"\n    {line}" for line in (*shown, *more)),
         fix="remove the attribute, pragma or inline assembly that makes them"
         + ("; if the code asks the CPU before it runs them, build with strict = false" if settings.strict else ""),
     )
@@ -247,7 +261,7 @@ def _program(one: Job, executable: Executable, session: Session) -> Path:
                 project_dir=one.project_dir,
                 work_dir=work_dir,
                 jobs=one.jobs,
-                definitions={},
+                definitions=one.target.definitions() if one.target else {},
                 reporter=one.reporter,
             )
 
@@ -271,8 +285,12 @@ def _finish(one: Job, wheel: Path, trees: Tuple[Tree, ...], rooms: Rooms) -> Pat
         kept = tuple((machine, levels[machine]) for machine in machines)
         contents = Contents(trees, compilers_of(files), kept, one.moment)
         rooms.describe(next(folder.glob("*.dist-info")), contents)
-    if files and one.settings.strip:
-        tool = find_strip()
+    target = one.target
+    if files:
+        by_file = {path.relative_to(folder).as_posix(): machine_of(path) for path in files}
+        require_machines(wheel.stem.rpartition("-")[2], by_file)
+    if files and one.settings.strip and not (target and target.links_stripped):
+        tool = find_strip(target.strip_prefix if target else "")
         for path in files:
             strip(path, tool, log=one.work_dir / "strip.log", reporter=one.reporter)
     for path in files:
@@ -290,10 +308,10 @@ def _finish(one: Job, wheel: Path, trees: Tuple[Tree, ...], rooms: Rooms) -> Pat
             why=f"it holds {', '.join(path.relative_to(folder).as_posix() for path in files[:5])}",
             fix="have the backend mark the wheel as platform specific",
         )
-    target = one.work_dir / "final"
-    target.mkdir()
-    pack(folder, target / wheel.name, epoch=one.moment)
-    return target / wheel.name
+    packed = one.work_dir / "final"
+    packed.mkdir()
+    pack(folder, packed / wheel.name, epoch=one.moment)
+    return packed / wheel.name
 
 
 def _tree_files(project_dir: Path, trees: Tuple[Tree, ...]) -> Mapping[str, Path]:

@@ -10,6 +10,7 @@ from ..errors import BaselineBuildError, UnprovenError, ViolationError
 from ..isa import Machine
 from ..scan.model import FileReport, Finding, Report, Verdict, gravest
 from ..scan.options import ScanOptions, Waiver
+from ..toolchain import CompileLog
 from .reporter import Reporter
 
 _SHOWN = 12
@@ -33,12 +34,13 @@ def scan_options(settings: Settings) -> ScanOptions:
     )
 
 
-def verify(final: Path, unstripped: Path, settings: Settings, reporter: Reporter) -> Report:
+def verify(final: Path, unstripped: Path, settings: Settings, reporter: Reporter, log: CompileLog) -> Report:
     """Scan the bytes that would be shipped; where they fail, the same wheel with its symbols for names and lines.
 
     Code that is proven guarded with its symbols and is not provable without them counts as proven: stripping takes
     nothing from the code.
 
+    :param log: what was compiled and linked, to name the archive that brought a function in.
     :raises ViolationError: code above the promise runs without a test, or is above it at all with ``strict``.
     :raises UnprovenError: code above the promise could not be proven guarded, or bytes could not be judged.
     """
@@ -51,7 +53,7 @@ def verify(final: Path, unstripped: Path, settings: Settings, reporter: Reporter
     if fails(report, settings):
         report = merged(report, scan_path(unstripped, options))
     if fails(report, settings):
-        raise error_of(report, settings, final.name)
+        raise error_of(report, settings, final.name, log)
     return report
 
 
@@ -91,7 +93,7 @@ def _better(final: FileReport, twin: Optional[FileReport]) -> FileReport:
     return twin
 
 
-def error_of(report: Report, settings: Settings, wheel: str) -> BaselineBuildError:
+def error_of(report: Report, settings: Settings, wheel: str, log: CompileLog) -> BaselineBuildError:
     """The error for a *report* that fails the gate: every finding that counts, gravest file first."""
     failing = [file for file in _files(report) if _file_fails(file, settings)]
     files = sorted(failing, key=lambda file: file.verdict is not Verdict.VIOLATION)
@@ -99,7 +101,7 @@ def error_of(report: Report, settings: Settings, wheel: str) -> BaselineBuildErr
     hints: Dict[str, None] = {}
     counted = [(file, finding) for file in files for finding in file.findings if _counts(finding, settings)]
     for file, finding in counted[:_SHOWN]:
-        lines.append(_sentence(file, finding))
+        lines.append(_sentence(file, finding, _archives_of(finding, log)))
         hints[finding.hint] = None
     if len(counted) > _SHOWN:
         lines.append(f"and {len(counted) - _SHOWN} more findings")
@@ -124,7 +126,14 @@ def _counts(finding: Finding, settings: Settings) -> bool:
     return finding.waived_by is None and finding.verdict not in harmless
 
 
-def _sentence(file: FileReport, finding: Finding) -> str:
+def _archives_of(finding: Finding, log: CompileLog) -> Tuple[str, ...]:
+    """The members of static archives that brought the finding's function into the link."""
+    return tuple(
+        member.name for member in log.members if any(name == finding.function for name, _, _ in member.functions)
+    )
+
+
+def _sentence(file: FileReport, finding: Finding, archives: Tuple[str, ...]) -> str:
     needs = f"needs {finding.feature}" + (f" ({finding.level})" if finding.level else "")
     place = f" at {finding.source.file}:{finding.source.line}" if finding.source else ""
     times = f", {finding.count} times" if finding.count > 1 else ""
@@ -132,6 +141,7 @@ def _sentence(file: FileReport, finding: Finding) -> str:
     details = [f"{finding.verdict.value}: {finding.ground}" if finding.ground else finding.verdict.value]
     if finding.path:
         details.append("reached by " + " > ".join(finding.path))
+    details += [f"came in with {name}" for name in archives]
     if finding.source and finding.source.flags:
         details.append(f"compiled with {finding.source.flags}")
     return text + "".join(f"\n        {detail}" for detail in details)

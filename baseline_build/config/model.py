@@ -171,7 +171,11 @@ class Settings:
         default=(),
     )
     waivers: Tuple[Waiver, ...] = option("Findings that are accepted for a stated reason.", default=())
-    compile_report: bool = option("Write the compile report as JSON beside the wheel.", default=False)
+    compile_report: Union[bool, str] = option(
+        "Write the compile report as JSON: true for a file beside the wheel, or the path of the file (frontends that "
+        "build into a folder of their own, like pip, keep only the wheel of it).",
+        default=False,
+    )
     strip: bool = option("Take symbols and debug information off the native files of the wheel.", default=True)
     sbom: bool = option("Put a CycloneDX list of the vendored components into the wheel (PEP 770).", default=True)
     target: str = option(

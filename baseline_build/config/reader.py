@@ -291,6 +291,9 @@ def _check_together(settings: Settings, values: Mapping[str, _Value], problems: 
                     f"{key} cannot be used together with backend = {settings.backend!r}",
                     "these are built through setuptools; let the wrapped backend build them, or remove backend",
                 )
+    if settings.strict and settings.kernels:
+        fix = "with strict no run-time dispatch is declared: remove the kernels, or set strict = false"
+        problems.add("BB207", place("kernels"), "kernels cannot be used together with strict", fix)
     for module in (module for module in settings.cffi_modules if ":" not in module):
         what = f"cffi-modules: {module!r} names no variable"
         problems.add("BB203", place("cffi-modules"), what, f'write "{module}:ffibuilder"')

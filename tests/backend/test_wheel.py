@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -204,3 +205,35 @@ def test_a_source_tree_is_left_as_it_was_but_for_egg_info(project: Copy) -> None
     before = sorted(path for path in one.path.rglob("*") if "egg-info" not in path.as_posix())
     one.wheel()
     assert sorted(path for path in one.path.rglob("*") if "egg-info" not in path.as_posix()) == before
+
+
+def test_the_compile_report_where_it_is_wanted(project: Copy) -> None:
+    one = project("program")
+    one.wheel({"compile-report": "reports/compile.json"})
+    report = json.loads((one.path / "reports" / "compile.json").read_text())
+    assert report["version"] == 1
+    assert any("hello.c" in unit for call in report["calls"] for unit in call["units"])
+
+
+def test_the_error_names_the_member_of_the_archive_that_brought_it(project: Copy, tmp_path: Path) -> None:
+    one = project("extension")
+    wide = tmp_path / "wide.c"
+    wide.write_text(
+        "int wide_numbers[64];\n"
+        "int wide_total(int by) { int s = 0; for (int i = 0; i < 64; i++) s += wide_numbers[i] * by; return s; }\n"
+    )
+    compiler, archiver = require_tool("gcc"), require_tool("ar")
+    command = [compiler, "-O3", "-mavx2", "-fPIC", "-c", str(wide), "-o", str(tmp_path / "wide.o")]
+    subprocess.run(command, check=True)
+    subprocess.run([archiver, "rc", str(tmp_path / "libwide.a"), str(tmp_path / "wide.o")], check=True)
+    settings = one.path / "pyproject.toml"
+    linked = f'sources = ["small_extension.c"], extra-objects = ["{tmp_path / "libwide.a"}"]'
+    settings.write_text(settings.read_text().replace('sources = ["small_extension.c"]', linked))
+    source = one.path / "small_extension.c"
+    text = source.read_text().replace("double start;", "double start; extern int wide_total(int);")
+    source.write_text(text.replace("FromDouble(sum)", "FromDouble(sum + wide_total(1))"))
+    outcome = one.refused()
+    assert re.search(r"wide_total.*: v\w+ .*needs avx", outcome.err), outcome.err
+    assert "libwide.a(wide.o)" in outcome.err
+    strict = one.refused({"strict": "true"})
+    assert "libwide.a(wide.o)" in strict.err
