@@ -59,8 +59,8 @@ class Window:
         count = size // form.size
         if count > MAX_RECORDS:
             raise broken("BB404", f"{what} claims {count} entries, more than {MAX_RECORDS} are not read", self.name)
-        # From a copy: an iterator over a view that ends in a reference cycle (an exception that is kept) crashes CPython
-        # 3.11, whose collector clears the view while the iterator still holds it.
+        # From a copy: an iterator over a view that ends in a reference cycle (an exception that is kept) can crash
+        # CPython 3.11, whose collector clears the view while the iterator still holds it.
         return form.iter_unpack(bytes(self.slice(offset, count * form.size, what)))
 
 
