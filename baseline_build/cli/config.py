@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Dict, List, Sequence, Union
 
 from ..errors import ConfigError
@@ -37,7 +38,7 @@ def main(argv: Sequence[str], console: Console) -> int:
     arguments = Arguments()
     parser().read(argv, arguments)
     console.verbosity = arguments.verbose - arguments.quiet
-    resolved = resolve(arguments.project, _settings(arguments.settings))
+    resolved = resolve(project_folder(arguments.project), _settings(arguments.settings))
     rows = [
         (key, value, origin.place or origin.source)
         for (key, value), origin in zip(fields_with_values(resolved.settings), resolved.origins)
@@ -50,6 +51,16 @@ def main(argv: Sequence[str], console: Console) -> int:
     for key, value, origin in rows:
         console.result(f"{key:<{width}}  {_text(value)}  ({origin})\n")
     return 0
+
+
+def project_folder(name: str) -> Path:
+    """The project's folder *name*. Raises ConfigError BB252 where no pyproject.toml is in it."""
+    folder = Path(name)
+    if not (folder / "pyproject.toml").is_file():
+        raise ConfigError(
+            "BB252", "there is no pyproject.toml in this folder", where=name, fix="name the project's folder"
+        )
+    return folder
 
 
 def _settings(given: Sequence[str]) -> Dict[str, Union[str, List[str]]]:

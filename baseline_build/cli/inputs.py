@@ -89,6 +89,8 @@ def gathered(names: Sequence[str], platform: Optional[str] = None) -> Iterator[L
 
 def _from_stdin(folder: Path) -> Path:
     head = sys.stdin.buffer.read(_HEAD)
+    if not head:
+        raise ConfigError("BB252", "nothing came through stdin", where="-", fix="write: baseline-build scan - < FILE")
     # A wheel's own name does not come through a pipe; the archive is scanned without what the name would tell.
     path = folder / ("stdin.zip" if head.startswith(b"PK") else "stdin")
     with path.open("wb") as stream:

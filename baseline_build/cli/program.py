@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -56,11 +57,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         console.problem("BB254: interrupted\n  fix: run it again; nothing unfinished was left in an output folder")
         return _EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output (head, a pager) went away: nobody is left to tell. Python would complain while
-        # flushing at exit, so stdout goes to the void first.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # the reader of our output (head, a pager) went away: nobody is left to tell
         return EXIT_TOOL
     except OSError as error:
+        _give_up_stdout()
         failure = _operating_system(error)
         console.problem(str(failure))
         return failure.exit_code
@@ -69,6 +69,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if verbose:
             console.problem("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip())
         return EXIT_INTERNAL
+
+
+def _give_up_stdout() -> None:
+    """Send what stdout still holds to the void: Python would try to write it again at exit, and fail again."""
+    with contextlib.suppress(OSError, ValueError):  # a stdout that is no file has nothing to flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _own(arguments: Sequence[str]) -> List[str]:

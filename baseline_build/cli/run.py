@@ -7,6 +7,7 @@ from typing import List, Optional, Sequence
 
 from ..errors import ConfigError
 from .console import Console
+from .levels import level
 from .options import Arguments as Shared
 from .options import Parser
 
@@ -30,7 +31,12 @@ def parser() -> Parser:
     """The parser of ``run``; the command itself, behind ``--``, is not its business."""
     made = Parser("run", "Run a command, and all it starts, on an emulated CPU of one level.", epilog=_EPILOG)
     made.usage = "baseline-build run [--level LEVEL] [--sysroot DIR] -- COMMAND [ARGUMENT…]"
-    made.add_argument("--level", help="the level of the CPU; default: the lowest of the program's machine")
+    made.add_argument(
+        "--level",
+        type=level,
+        metavar="LEVEL",
+        help="the level of the CPU; default: the lowest of the program's machine",
+    )
     made.add_argument("--sysroot", metavar="DIR", help="where a foreign program's dynamic linker and libraries are")
     return made
 

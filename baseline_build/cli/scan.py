@@ -14,6 +14,7 @@ from ..errors import EXIT_CLEAN, BaselineBuildError, ConfigError
 from ..scan.model import InputReport, Report, Verdict, gravest
 from ..scan.options import ScanOptions
 from . import inputs
+from .config import project_folder
 from .console import Console
 from .levels import level
 from .options import Arguments as Shared
@@ -74,6 +75,10 @@ def main(argv: Sequence[str], console: Console) -> int:
     if not arguments.paths and not arguments.installed:
         raise ConfigError("BB250", "there is nothing to scan", fix="name a wheel, an ELF file or a folder: scan PATH")
     options = options_of(arguments)
+    if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
+        raise ConfigError(
+            "BB259", "the folder for the report does not exist", where=arguments.output, fix="make it, or correct -o"
+        )
     with inputs.gathered(arguments.paths, arguments.platform) as named:
         answer, errors = _look(named, arguments.installed, options, console)
     shown = answer
@@ -109,7 +114,7 @@ def options_of(arguments: Arguments) -> ScanOptions:
         from ..artifacts.verifying import scan_options
         from ..config import read
 
-        options = scan_options(read(arguments.project))
+        options = scan_options(read(project_folder(arguments.project)))
     if arguments.level is not None:
         options = replace(options, level=arguments.level, levels={})
     return replace(options, strict=options.strict or arguments.strict)
@@ -132,6 +137,7 @@ def _look(
         *((one.title or str(one.path), partial(scan_path, one.path)) for one in named),
         *((name, partial(scan_installed, name)) for name in installed),
     ]
+    places = {one.title: str(one.path) for one in named if one.title}
     entries: List[InputReport] = []
     errors: List[BaselineBuildError] = []
     for title, task in tasks:
@@ -139,6 +145,9 @@ def _look(
             try:
                 found = task(replace(options, progress=progress)).inputs
             except BaselineBuildError as error:
+                place = places.get(title)
+                if place is not None and error.where:
+                    error.where = error.where.replace(place, title)
                 errors.append(error)
                 note = error.what if error.where is None else f"{error.where}: {error.what}"
                 entries.append(InputReport(title, None, Verdict.UNDECIDED, notes=(f"{error.code}: {note}",)))

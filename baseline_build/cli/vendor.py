@@ -56,7 +56,10 @@ def main(argv: Sequence[str], console: Console) -> int:
             for difference in state.differences:
                 console.result(f"  {difference}\n")
         return 0 if all(state.state == "complete" for state in states) else EXIT_TOOL
-    for pin in sources.pins(project):
+    pins = sources.pins(project)
+    if not pins:
+        console.status("there are no pinned sources: no folder here has a source.toml")
+    for pin in pins:
         if arguments.name in (None, pin.tree, pin.name):
             closes = sorted({identifier for patch in pin.patches for identifier in patch.closes})
             console.result(f"{pin.tree}: {pin.name} {pin.version} ({pin.licence}), {pin.purl}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import List, Sequence
 
@@ -66,6 +67,7 @@ def main(argv: Sequence[str], console: Console) -> int:
         wheels: List[Path] = [path for path in made if path.suffix == ".whl"]
         with console.progress("scanning") as progress:
             answer = scan_path(wheels, ScanOptions(progress=progress))
+        answer = replace(answer, inputs=tuple(replace(one, path=Path(one.path).name) for one in answer.inputs))
         for path in made:
             console.result(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
     for one in differences:

@@ -62,7 +62,7 @@ def cpu_for(level: Optional[str], machine: str) -> Cpu:
         "BB510",
         f"no emulator can stand for {level or machine}",
         why="an emulated CPU is only a proof where it lacks what the level lacks, and qemu has no such model",
-        fix=f"choose one of {', '.join(cpu.level for cpu in table)}, or run it on a real CPU of that level",
+        fix=f"choose one of {', '.join(cpu.level for cpu in own or table)}, or run it on a real CPU of that level",
     )
 
 

@@ -94,6 +94,8 @@ def _resolve(command: Sequence[str], path: str) -> List[str]:
     found = shutil.which(command[0], path=path) if command else None
     if found is None:
         name = command[0] if command else ""
+        if os.path.isfile(name):
+            raise ConfigError("BB253", "this file may not be executed", where=name, fix="chmod +x, or name a program")
         raise ConfigError("BB253", "there is no such command", where=name, fix="write it with its full path")
     line = [os.path.abspath(found), *command[1:]]
     for _ in range(4):  # the kernel's own limit on interpreters of interpreters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple, Type
@@ -41,7 +42,7 @@ def repair_wheel(
 
     :raises ViolationError: BB520, code above the promised level runs without a test; BB515 from ``prove``.
     :raises UnprovenError: BB521, it could not be proven that it does not.
-    :raises ConfigError: BB522, the wheel has no native code; BB523, it is no wheel.
+    :raises ConfigError: BB522, the wheel has no native code; BB523, it is no wheel; BB221, SOURCE_DATE_EPOCH is bad.
     :raises ToolError: BB530 to BB540 from auditwheel, BB525 from ``prove``.
     :raises BrokenInputError: BB4xx, the wheel is damaged.
     """
@@ -49,6 +50,7 @@ def repair_wheel(
     reporter = reporter or _Silent()
     if wheel.suffix != ".whl":
         raise ConfigError("BB523", "only wheels can be repaired", where=str(wheel), fix="name a file that ends in .whl")
+    archives.timestamp(os.environ)  # a bad SOURCE_DATE_EPOCH is told before auditwheel stumbles over it
     before = scan_path(wheel, options.scan)
     _gate(before, options, "the wheel")
     out_dir.mkdir(parents=True, exist_ok=True)
