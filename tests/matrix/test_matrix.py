@@ -10,7 +10,7 @@ import itertools
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import FrozenSet, Iterator, Optional
+from typing import FrozenSet, Iterator, List, Optional, Set, Tuple
 
 import pytest
 
