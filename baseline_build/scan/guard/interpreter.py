@@ -20,10 +20,10 @@ from .transfer import Transfer
 from .values import PLAIN, UNDEFINED, Value, without_plain
 
 MAX_DEPTH = 6
-_MAX_VISITS = 60
+_MAX_VISITS = 80
 _MAX_FOLLOWED = 300
 _MAX_WRAPPER = 120
-_WIDEN_AT = (8, 20, 30)
+_WIDEN_AT = (8, 30, 40)
 
 
 class Way(NamedTuple):

@@ -6,7 +6,7 @@ and the stack, whose pointer at the entry of the outermost function is :data:`ST
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from . import arithmetic
 from .conditions import Flags, Place
@@ -20,6 +20,7 @@ THREADS = 1 << 50
 THREADS_LOW = THREADS - (1 << 32)
 THREADS_HIGH = THREADS + (1 << 32)
 _NEVER = 1 << 63
+_MAX_GROWTH = 12
 ANYTHING = Value({}, LOST_BITS, True)
 
 Slot = Tuple[int, Value]
@@ -218,40 +219,58 @@ def _joined(mine: Value, mine_extra: int, other: Value, other_extra: int, widen:
         return value
     if widen > 2:
         return ANYTHING
-    if widen > 1 or len(value.keys) > len(mine.keys):
+    if widen > 1 or len(value.keys) > max(len(mine.keys), _MAX_GROWTH):
         return Value({}, as_bits(value), value.plain) if value.tainted else PLAIN
     return value
 
 
 def _merged_memory(old: State, new: State, extra: Tuple[int, int], widen: int, drop: Drop) -> Dict[int, Slot]:
     """Slots both know, and those only one knows where the other never wrote its stack."""
-    old_extra, new_extra = extra
     memory: Dict[int, Slot] = {}
-    for at, (size, value) in old.memory.items():
+    for at, size in _pieces(old, new):
+        mine, other = old.known(at, size), new.known(at, size)
+        if mine is None or other is None:
+            present, absent = (other, old) if mine is None else (mine, new)
+            if present is None:
+                continue
+            if _unwritten(absent, at, size):
+                mine, other = (UNDEFINED, present) if mine is None else (present, UNDEFINED)
+            elif is_stack(at):
+                drop(present, new.facts if mine is None else old.facts)
+                memory[at] = (size, ANYTHING if present.tainted else PLAIN)
+                continue
+            else:
+                continue
+        if mine is other:
+            memory[at] = (size, mine)
+            continue
+        both = _joined(mine, extra[0], other, extra[1], widen)
+        if not both.keys and (mine.keys or other.keys):
+            drop(mine, old.facts)
+            drop(other, new.facts)
+        memory[at] = (size, both)
+    return memory
+
+
+def _pieces(old: State, new: State) -> Iterator[Tuple[int, int]]:
+    """The slots of both, cut where one has a boundary inside a slot of the other."""
+    for at, (size, _) in old.memory.items():
         other = new.memory.get(at)
         if other is not None and other[0] == size:
-            if value is other[1]:
-                memory[at] = other
-                continue
-            both = _joined(value, old_extra, other[1], new_extra, widen)
-            if not both.keys and (value.keys or other[1].keys):
-                drop(value, old.facts)
-                drop(other[1], new.facts)
-            memory[at] = (size, both)
-        elif _unwritten(new, at, size):
-            memory[at] = (size, _joined(value, old_extra, UNDEFINED, new_extra, widen))
-        elif is_stack(at):
-            drop(value, old.facts)
-            memory[at] = (size, ANYTHING if value.tainted else PLAIN)
-    for at, (size, value) in new.memory.items():
-        if at in old.memory:
-            continue
-        if _unwritten(old, at, size):
-            memory[at] = (size, _joined(UNDEFINED, old_extra, value, new_extra, widen))
-        elif is_stack(at) and not old.overlapping(at, size):
-            drop(value, new.facts)
-            memory[at] = (size, ANYTHING if value.tainted else PLAIN)
-    return memory
+            yield at, size
+        else:
+            yield from _cuts(at, size, new)
+    for at, (size, _) in new.memory.items():
+        if at not in old.memory and not old.overlapping(at, size):
+            yield at, size
+
+
+def _cuts(at: int, size: int, new: State) -> Iterator[Tuple[int, int]]:
+    marks = {at, at + size}
+    for place in new.overlapping(at, size):
+        marks.update((place, place + new.memory[place][0]))
+    inside = sorted(mark for mark in marks if at <= mark <= at + size)
+    yield from ((low, high - low) for low, high in zip(inside, inside[1:]))
 
 
 def _unwritten(state: State, at: int, size: int) -> bool:

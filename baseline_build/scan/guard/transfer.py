@@ -268,6 +268,8 @@ class Transfer:
     def _bin(self, operation: Operation) -> None:
         _, name, target, first, second, flags = operation
         width = self.width(target)
+        if target[0] == "m" and target == first and self._modify(name, target, second, width):
+            return
         left, right = self.read(first), self.read(second)
         if second[0] == "i":
             right = arithmetic.resized(right, width)
@@ -286,6 +288,19 @@ class Transfer:
             place = self.place(target, value) if target[0] == "r" else None
             found = found._replace(place=place)
         self.state.flags = found
+
+    def _modify(self, name: str, target: Operand, second: Operand, width: int) -> bool:
+        """One of several known places is changed by what stood there: each on its own, not their mixture."""
+        where = self.address(target)
+        if not where.exact or len(where.keys) < 2:
+            return False
+        right = arithmetic.resized(self.read(second), width)
+        for key in where.keys:
+            one = ("m", None, None, 1, key, width)
+            before = self.load(one)
+            self.store(one, join(before, 0, arithmetic.binary(name, before, right, width), 0))
+        self.state.flags = None
+        return True
 
     def _cmp(self, operation: Operation) -> None:
         _, first, second = operation
@@ -482,7 +497,8 @@ class Transfer:
 
     def is_thread_descriptor(self, source: Operand) -> bool:
         """A call through a TLS descriptor: the result register becomes the variable's offset, all others stay."""
-        where = self.address(source).single if source[0] == "m" else None
+        # x86 calls through memory, ARM64 through a register that was loaded from the descriptor just before.
+        where = self.address(source).single if source[0] == "m" else self.state.origins.get(source[1])
         if where is None or where - self.program.base not in self.program.image.tls_slots:
             return False
         offset = self.program.image.tls_slots[where - self.program.base]
