@@ -33,7 +33,7 @@ COMMANDS: Dict[str, str] = {
     "config": "show every setting, its value and where it came from",
     "vendor": "fetch, check or list the pinned sources",
     "verify": "build a project, scan the result; twice, and compare the bytes",
-    "mark": "write the level that the machine code needs into wheels and ELF files",
+    "mark": "write the level that the code needs into wheels and ELF files",
     "completion": "print a completion script for bash, zsh or fish",
 }
 """Every command and what it does, in the order the help lists them; each is a module of this package."""
