@@ -1,0 +1,293 @@
+"""Building for another machine: what a target is, and the compilers, variables and names it takes.
+
+A target is a GNU triple (``aarch64-linux-gnu``), with zig also one that names the oldest C library
+(``x86_64-linux-gnu.2.17``). Nothing of the target is ever executed: compilers are asked for their own target, names and
+tags are derived. The interpreter's own headers serve for the target, which is right for Linux machines of the same word
+size and byte order: their ``pyconfig.h`` agree in what extension modules see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import struct
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Iterator, Mapping, Optional, Tuple
+
+from ..errors import ConfigError, EnforcementError, ToolError
+from .discovery import ask
+
+_TRIPLE = re.compile(
+    r"(?P<machine>[a-z0-9_]+)-(?:[a-z0-9]+-)?linux-(?P<libc>gnu|musl)(?P<version>\.[0-9]+(?:\.[0-9]+)*)?\Z"
+)
+# Machine -> (bits, byte order) of those the interpreter's headers can serve.
+_LAYOUTS = {
+    "x86_64": (64, "little"),
+    "aarch64": (64, "little"),
+    "riscv64": (64, "little"),
+    "loongarch64": (64, "little"),
+    "powerpc64le": (64, "little"),
+    "s390x": (64, "big"),
+}
+_TAGS = {"powerpc64le": "ppc64le"}
+_SUFFIX = re.compile(r"-[a-z0-9_]+-linux-(?:gnu|musl)\.so\Z")
+# Names that no shim takes for a compiler: the shim stands before the zig they call.
+_ZIG_TOOLS = {"cc": "zigcc", "c++": "zigcxx", "ar": "zigar", "ranlib": "zigranlib"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is built for.
+
+    :param machine: as GNU triples name it (``powerpc64le``).
+    :param libc: ``gnu`` or ``musl``.
+    :param version: the oldest version of the C library (``2.17``), ``""`` for the toolchain's own choice.
+    :param toolchain: ``system`` or ``zig``.
+    """
+
+    machine: str
+    libc: str
+    version: str
+    toolchain: str
+
+    @property
+    def triple(self) -> str:
+        """The GNU triple without version."""
+        return f"{self.machine}-linux-{self.libc}"
+
+    @property
+    def zig_target(self) -> str:
+        """The target in zig's words."""
+        return f"{self.triple}.{self.version}" if self.version else self.triple
+
+    @property
+    def tag_machine(self) -> str:
+        """The machine as wheel tags name it."""
+        return _TAGS.get(self.machine, self.machine)
+
+    @property
+    def extension_suffix(self) -> str:
+        """End of an extension module's file name for this interpreter on the target."""
+        own = str(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
+        return _SUFFIX.sub(f"-{self.triple}.so", own)
+
+    @property
+    def strip_prefix(self) -> str:
+        """Prefix of the binutils for the target, ``""`` where this machine's serve."""
+        return "" if self.machine == _own_machine() else f"{self.triple}-"
+
+    @property
+    def links_stripped(self) -> bool:
+        """Whether the linker strips, because this machine has no program that could do it for the target."""
+        names = (f"{self.strip_prefix}strip", "llvm-strip")
+        return self.toolchain == "zig" and not any(shutil.which(name) for name in names)
+
+    def definitions(self) -> Dict[str, str]:
+        """CMake cache entries that make a build a cross build."""
+        entries = {"CMAKE_SYSTEM_NAME": "Linux", "CMAKE_SYSTEM_PROCESSOR": self.tag_machine}
+        if self.toolchain == "system":
+            entries.update(CMAKE_AR=f"{self.triple}-ar", CMAKE_RANLIB=f"{self.triple}-ranlib")
+        else:
+            entries.update(CMAKE_AR=_ZIG_TOOLS["ar"], CMAKE_RANLIB=_ZIG_TOOLS["ranlib"])
+        found = {name: shutil.which(tool) for name, tool in entries.items() if name in ("CMAKE_AR", "CMAKE_RANLIB")}
+        return {**entries, **{name: path for name, path in found.items() if path}}
+
+
+def read_target(text: str, toolchain: str) -> Optional[Target]:
+    """The target a project is configured for, ``None`` for an ordinary build on and for this machine.
+
+    :param text: the setting ``target``, ``""`` for this machine.
+    :param toolchain: the setting ``toolchain``, ``system`` or ``zig``.
+    :raises ConfigError: BB680 for what is no target, or not one this interpreter can build for.
+    """
+    if not text and toolchain == "system":
+        return None
+    if not text:
+        libc = "musl" if "musl" in str(sysconfig.get_config_var("HOST_GNU_TYPE")) else "gnu"
+        text = f"{_own_machine()}-linux-{libc}"
+    match = _TRIPLE.match(text)
+    if match is None or match["machine"] not in _LAYOUTS:
+        raise ConfigError(
+            "BB680",
+            f"{text!r} is not a target that can be built for",
+            where="target",
+            fix="name a GNU triple of Linux: " + ", ".join(f"{machine}-linux-gnu" for machine in _LAYOUTS),
+        )
+    version = (match["version"] or "").lstrip(".")
+    if version and toolchain != "zig":
+        raise ConfigError(
+            "BB680",
+            f"{text!r} names a version of the C library",
+            where="target",
+            why="only zig carries several C libraries; a gcc has the one it was built with",
+            fix='leave the version out, or set toolchain = "zig"',
+        )
+    if not sys.platform.startswith("linux") or _LAYOUTS[match["machine"]] != (struct.calcsize("P") * 8, sys.byteorder):
+        raise ConfigError(
+            "BB680",
+            f"this interpreter cannot serve as the build Python for {text}",
+            where="target",
+            why=f"its headers describe {sysconfig.get_platform()}: another system, word size or byte order",
+            fix="build with a Python for Linux of the same word size and byte order as the target",
+        )
+    return Target(match["machine"], match["libc"], version, toolchain)
+
+
+@contextlib.contextmanager
+def crossing(target: Optional[Target], folder: Path, *, cplusplus: bool) -> Iterator[None]:
+    """A block in which this process's variables describe a build for *target*; nothing changes for ``None``.
+
+    :param folder: an existing folder for wrappers and headers.
+    :param cplusplus: whether a C++ compiler is needed.
+    :raises ToolError: BB681 where a compiler is missing.
+    :raises EnforcementError: BB683 where CC is for another machine.
+    """
+    if target is None:
+        yield
+        return
+    changed = variables(target, folder, os.environ, cplusplus=cplusplus)
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def variables(target: Target, folder: Path, environ: Mapping[str, str], *, cplusplus: bool) -> Dict[str, str]:
+    """The variables of a build for *target*, see :func:`crossing`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if target.toolchain == "zig":
+        chosen = _zig_tools(target, folder, environ)
+    else:
+        chosen = _system_tools(target, environ, cplusplus=cplusplus)
+    chosen["LDSHARED"] = f"{chosen['CC']} -shared"
+    chosen["LDCXXSHARED"] = f"{chosen['CXX']} -shared"
+    # CPython's and setuptools' own words for a cross build: the platform tag and the end of module names.
+    chosen["_PYTHON_HOST_PLATFORM"] = f"linux-{target.tag_machine}"
+    chosen["SETUPTOOLS_EXT_SUFFIX"] = target.extension_suffix
+    headers = _multiarch_headers(target, folder)
+    if headers is not None:
+        chosen["CPATH"] = os.pathsep.join(filter(None, [str(headers), environ.get("CPATH")]))
+    return chosen
+
+
+def wrong_machines(tag: str, machines: Mapping[str, str]) -> Tuple[str, ...]:
+    """Native files that are not for the machine of the wheel's platform *tag*, as sentences.
+
+    :param machines: file -> value of :class:`~baseline_build.isa.model.Machine`.
+    """
+    expected = {"x86_64": "x86-64", "i686": "i386", "aarch64": "aarch64", "armv7l": "arm"}
+    # Tags put the machine last: linux_x86_64, manylinux_2_17_aarch64, several of them with dots between.
+    named = [machine for name, machine in expected.items() if tag.endswith(f"_{name}")]
+    if not named:
+        return ()
+    known = set(expected.values())
+    return tuple(
+        f"{path} is for {machine}" for path, machine in sorted(machines.items()) if machine in known - {named[0]}
+    )
+
+
+def require_machines(tag: str, machines: Mapping[str, str]) -> None:
+    """Raise EnforcementError BB684 unless every native file is for the machine of the wheel's platform *tag*."""
+    wrong = wrong_machines(tag, machines)
+    if wrong:
+        raise EnforcementError(
+            "BB684",
+            "the wheel's tag and its native files disagree: " + "; ".join(wrong),
+            where=tag,
+            why="a CC for another machine was used without saying so, or a build system took the host's compiler",
+            fix="set target (-C target=aarch64-linux-gnu) to the machine the compilers are for",
+        )
+
+
+def _own_machine() -> str:
+    machine = sysconfig.get_platform().rpartition("-")[2]
+    return {"amd64": "x86_64", "ppc64le": "powerpc64le"}.get(machine, machine)
+
+
+def _zig_tools(target: Target, folder: Path, environ: Mapping[str, str]) -> Dict[str, str]:
+    """Wrappers that call ``zig`` by its name, so that whatever stands before it on PATH is asked first."""
+    tools = folder / "bin"
+    tools.mkdir(exist_ok=True)
+    path = os.pathsep.join([str(tools), environ.get("PATH", os.defpath)])
+    if shutil.which("zig", path=environ.get("PATH", os.defpath)) is None:
+        (tools / "zig").symlink_to(_zig_package())
+    for name, tool in _ZIG_TOOLS.items():
+        # Without optimisation zig compiles for debugging, with checks that need a runtime library of its own.
+        more = f" -target {target.zig_target} -fno-sanitize=undefined" if name in ("cc", "c++") else ""
+        more += " -s" if more and target.links_stripped else ""
+        script = tools / tool
+        script.write_text(f'#!/bin/sh\nexec zig {name}{more} "$@"\n', encoding="ascii")
+        script.chmod(0o755)
+    return {"PATH": path, "CC": _ZIG_TOOLS["cc"], "CXX": _ZIG_TOOLS["c++"], "AR": _ZIG_TOOLS["ar"]}
+
+
+def _zig_package() -> Path:
+    spec = importlib.util.find_spec("ziglang")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(place) / "zig").is_file():
+            return Path(place) / "zig"
+    raise ToolError(
+        "BB681",
+        "zig is neither on PATH nor installed",
+        where='toolchain = "zig"',
+        why="builds without isolation install no build requirements",
+        fix="pip install ziglang",
+    )
+
+
+def _system_tools(target: Target, environ: Mapping[str, str], *, cplusplus: bool) -> Dict[str, str]:
+    chosen = {
+        "CC": environ.get("CC") or f"{target.triple}-gcc",
+        "CXX": environ.get("CXX") or f"{target.triple}-g++",
+        "AR": environ.get("AR") or f"{target.triple}-ar",
+    }
+    for variable in ("CC", "CXX") if cplusplus else ("CC",):
+        command = chosen[variable].split()
+        path = shutil.which(command[0])
+        if path is None:
+            raise ToolError(
+                "BB681",
+                f"{command[0]} is not on PATH",
+                where=f"target = {target.triple!r}",
+                fix=f"install a cross compiler (Debian: g++-{target.triple.replace('_', '-')}), name one in {variable},"
+                ' or set toolchain = "zig"',
+            )
+        answer = ask([path, *command[1:], "-dumpmachine"], environ).strip()
+        if answer.split("-", 1)[0] != target.machine:
+            raise EnforcementError(
+                "BB683",
+                f"{chosen[variable]} compiles for {answer}, the target is {target.triple}",
+                where=variable,
+                fix=f"correct target or {variable}",
+            )
+    return chosen
+
+
+def _multiarch_headers(target: Target, folder: Path) -> Optional[Path]:
+    """Debian's ``pyconfig.h`` includes one by the machine's name: give the target the interpreter's own.
+
+    Returns the folder to search, ``None`` where the headers are in one place.
+    """
+    general = Path(sysconfig.get_paths()["include"]) / "pyconfig.h"
+    own = Path(sysconfig.get_config_h_filename())
+    if not general.is_file() or not own.is_file() or own.resolve() == general.resolve():
+        return None
+    if f"<{own.parent.parent.name}/{own.parent.name}/" not in general.read_text(encoding="utf-8", errors="replace"):
+        return None
+    headers = folder / "include"
+    place = headers / target.triple / own.parent.name
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "pyconfig.h").write_text(f'#include "{own}"\n', encoding="utf-8")
+    return headers
