@@ -27,7 +27,7 @@ from .options import nearest
 
 COMMANDS: Dict[str, str] = {
     "scan": "say which CPU a wheel, ELF file or folder needs",
-    "repair": "scan, auditwheel repair, scan again, then put the wheel into a folder",
+    "repair": "scan, auditwheel repair, scan again, hand the wheel over",
     "run": "run a command on an emulated CPU of one level",
     "explain": "say what a code means, or what stands at an address",
     "config": "show every setting, its value and where it came from",
