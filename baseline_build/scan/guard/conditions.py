@@ -237,5 +237,3 @@ def _tested_bit(first: Value, second: Value, condition: str) -> Optional[Outcome
     if facts == -1:
         return None
     return Outcome(facts | second.keys[number], Value(keys, bits, first.plain))
-
-

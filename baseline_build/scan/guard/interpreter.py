@@ -266,9 +266,7 @@ class Run(Transfer):
             taken, fallen = decide(flags, condition)
         return self._fork(flags, taken, fallen, target)
 
-    def _fork(
-        self, flags: Optional[Flags], taken: Optional[Outcome], fallen: Optional[Outcome], target: int
-    ) -> bool:
+    def _fork(self, flags: Optional[Flags], taken: Optional[Outcome], fallen: Optional[Outcome], target: int) -> bool:
         told = (taken.facts if taken else 0) | (fallen.facts if fallen else 0)
         if taken is not None and fallen is not None and told & ~self.state.facts:
             known = self.result.tests.get(self.at, -1)
@@ -582,4 +580,3 @@ _CONTROL: Dict[str, Callable[[Run, Operation], bool]] = {
     "ret": Run._return,
     "stop": Run._stop,
 }
-

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from ...elf import Image
+from ...isa import Machine, baseline_of
 from ..code import Code, Mark
 from ..model import Verdict
-from . import detection
+from . import detection, explanation
+from .discovery import Discovery
+from .lateness import Late, late_marks
+from .loading import Loaded, run_on_load
 from .model import Judgement
+from .program import Program
+from .reach import Reach
 
 _NO_DETECTION = (
     "nothing in this file, nor in another module or library that comes with it, ever asks what the CPU can do, "
     "so nobody can have tested for {features}"
 )
+_ON_LOAD = "it runs when the file is loaded, on every path from the {root}"
+_TOO_LATE = "it stands before the test of {feature} at {test}, on every path to it: the test comes too late"
+_NOT_SOUGHT = "most functions of this file are above the level, so no proof was sought"
+_NO_LIFTER = "the guard analysis does not know this machine"
 _FIX = "compile it for the promised level, or test the CPU before it is called"
+_FIX_LATE = "compile the code that chooses for the promised level"
+_UNPROVEN_HINT = "show that it runs with `baseline-build run`, or waive this function and these features with a reason"
+_LIFTED = frozenset([Machine.X86_64, Machine.AARCH64])
+# Where more than this share of many functions is above the level, the file was compiled for a higher level as a whole.
+_WHOLE_SHARE = 0.5
+_WHOLE_FUNCTIONS = 400
 _Group = Tuple[int, FrozenSet[str]]
 
 
@@ -25,30 +41,134 @@ def judge(
 
     :param detected_elsewhere: whether another module or library of the same wheel asks what the CPU can do.
     """
-    groups = _grouped(image, marks)
-    if not detected_elsewhere and not detection.detects(code):
-        return tuple(_undetected(image, group, members) for group, members in groups.items())
-    return tuple(_unfollowed(image, group, members) for group, members in groups.items())
+    if not marks:
+        return ()
+    if image.machine not in _LIFTED:
+        detected = detected_elsewhere or detection.detects(code)
+        return tuple(_without_analysis(image, marks, detected=detected))
+    return tuple(_Judge(image, code, marks, detected_elsewhere=detected_elsewhere).judgements())
 
 
-def _grouped(image: Image, marks: Sequence[Mark]) -> Dict[_Group, List[Mark]]:
+def _without_analysis(image: Image, marks: Sequence[Mark], *, detected: bool) -> Iterator[Judgement]:
     groups: Dict[_Group, List[Mark]] = {}
     for mark in marks:
         function = image.function_at(mark.address)
-        start = function.address if function else mark.address
-        groups.setdefault((start, mark.features), []).append(mark)
-    return groups
+        groups.setdefault((function.address if function else mark.address, mark.features), []).append(mark)
+    for (start, features), members in groups.items():
+        if detected:
+            yield Judgement(
+                start, features, tuple(members), Verdict.UNPROVEN, "BB102", _NO_LIFTER, (), None, _UNPROVEN_HINT
+            )
+        else:
+            ground = _NO_DETECTION.format(features=_title(features))
+            path = (image.label(start),)
+            yield Judgement(start, features, tuple(members), Verdict.VIOLATION, "BB101", ground, path, None, _FIX)
 
 
-def _undetected(image: Image, group: _Group, marks: Sequence[Mark]) -> Judgement:
-    start, features = group
-    return Judgement(
-        start, features, tuple(marks), Verdict.VIOLATION, "BB101",
-        _NO_DETECTION.format(features="+".join(sorted(features))), (image.label(start),), None, _FIX,
-    )  # fmt: skip
+def _title(features: FrozenSet[str]) -> str:
+    return "+".join(sorted(features))
 
 
-def _unfollowed(image: Image, group: _Group, marks: Sequence[Mark]) -> Judgement:
-    start, features = group
-    ground = "the CPU is asked somewhere, but no test could be followed to this function"
-    return Judgement(start, features, tuple(marks), Verdict.UNPROVEN, "BB102", ground, (), None, "waive it or run it")
+class _Judge:
+    """Judges one file; what is costly is computed when it is first asked for."""
+
+    def __init__(self, image: Image, code: Code, marks: Sequence[Mark], *, detected_elsewhere: bool) -> None:
+        self.program = Program(image, code)
+        level = baseline_of(image.machine)
+        self.always = level.features if level is not None else frozenset()
+        self.detected_here = detection.detects(code)
+        self.detected = self.detected_here or detected_elsewhere
+        self.groups: Dict[_Group, List[Mark]] = {}
+        for mark in marks:
+            start = self.program.function_of(mark.address)
+            self.groups.setdefault((start, mark.features), []).append(mark)
+        self.marks = sorted(marks)
+        self.loaded: Dict[int, Loaded] = {}
+        self.late: Dict[int, Late] = {}
+        self.reach: Optional[Reach] = None
+
+    def judgements(self) -> Iterator[Judgement]:
+        """One for each group."""
+        if not self.detected:
+            for (start, features), members in self.groups.items():
+                ground = _NO_DETECTION.format(features=_title(features))
+                yield self._violation(start, features, members, ground, (self.program.label(start),), _FIX)
+            return
+        addresses = [mark.address for mark in self.marks]
+        self.loaded = {found.address: found for found in run_on_load(self.program, addresses)}
+        if not self._above_as_a_whole():
+            discovery = Discovery(self.program)
+            discovery.discover()
+            self.reach = Reach(discovery)
+            self._find_late()
+        for group, members in self.groups.items():
+            yield self._judged(group, members)
+
+    def _above_as_a_whole(self) -> bool:
+        functions = {start for start, _ in self.groups}
+        return len(functions) > _WHOLE_FUNCTIONS and len(functions) > _WHOLE_SHARE * len(self.program.starts)
+
+    def _find_late(self) -> None:
+        if self.reach is None:
+            return
+        by_function: Dict[int, List[Mark]] = {}
+        for mark in self.marks:
+            by_function.setdefault(self.program.function_of(mark.address), []).append(mark)
+        for function, members in by_function.items():
+            for late in late_marks(self.reach, function, members):
+                self.late[late.mark.address] = late
+
+    def _violation(
+        self,
+        start: int,
+        features: FrozenSet[str],
+        members: Sequence[Mark],
+        ground: str,
+        path: Tuple[str, ...],
+        hint: str,
+    ) -> Judgement:
+        return Judgement(start, features, tuple(members), Verdict.VIOLATION, "BB101", ground, path, None, hint)
+
+    def _judged(self, group: _Group, members: Sequence[Mark]) -> Judgement:
+        start, features = group
+        on_load = [mark for mark in members if mark.address in self.loaded]
+        if on_load:
+            found = self.loaded[on_load[0].address]
+            ground = _ON_LOAD.format(root=found.path[0])
+            return self._violation(start, features, _first(on_load, members), ground, found.path, _FIX)
+        too_late = [mark for mark in members if mark.address in self.late]
+        if too_late:
+            late = self.late[too_late[0].address]
+            ground = _TOO_LATE.format(feature=late.feature, test=self.program.place(late.test))
+            path = self._path(too_late[0])
+            return self._violation(start, features, _first(too_late, members), ground, path, _FIX_LATE)
+        if self.reach is None:
+            return self._unproven(group, members, _NOT_SOUGHT, ())
+        return self._proven(self.reach, group, members)
+
+    def _proven(self, reach: Reach, group: _Group, members: Sequence[Mark]) -> Judgement:
+        start, features = group
+        needed = self.program.facts.needed(features - self.always)
+        open_marks = [mark for mark in members if not reach.guarded(mark.address, needed)]
+        if not open_marks:
+            guard = explanation.guard(reach, members[0].address, needed)
+            ground = f"every way to it passes a test for {_title(features)}"
+            return Judgement(start, features, tuple(members), Verdict.GUARDED, "BB103", ground, (), guard)
+        ground, path = explanation.reason(reach, open_marks[0].address, needed, detected_here=self.detected_here)
+        return self._unproven(group, _first(open_marks, members), ground, path)
+
+    def _unproven(self, group: _Group, members: Sequence[Mark], ground: str, path: Tuple[str, ...]) -> Judgement:
+        start, features = group
+        return Judgement(start, features, tuple(members), Verdict.UNPROVEN, "BB102", ground, path, None, _UNPROVEN_HINT)
+
+    def _path(self, mark: Mark) -> Tuple[str, ...]:
+        if self.reach is None:
+            return ()
+        needed = self.program.facts.needed(mark.features - self.always)
+        return explanation.path(self.reach, mark.address, needed)
+
+
+def _first(chosen: Sequence[Mark], members: Sequence[Mark]) -> List[Mark]:
+    """All *members*, those that decided the verdict first."""
+    picked = {mark.address for mark in chosen}
+    return [*chosen, *(mark for mark in members if mark.address not in picked)]

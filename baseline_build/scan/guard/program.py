@@ -104,9 +104,7 @@ class Program:
 
         wanted = {target for target in image.relocations.values() if image.is_code(target)}
         for _, sweep in self.code.sweeps:
-            wanted.update(
-                target for target, flow in zip(sweep.branch_targets, sweep.branch_flows) if flow == Flow.CALL
-            )
+            wanted.update(target for target, flow in zip(sweep.branch_targets, sweep.branch_flows) if flow == Flow.CALL)
             wanted.update(target for target in sweep.reference_targets if image.is_code(target))
             wanted.update(
                 target

@@ -191,9 +191,7 @@ class Reach:
         inner = {target for target, _ in program.transfers(function + 1, end)}
         inner |= {target for target, _ in program.pointers(function + 1, end)}
         inner |= {
-            target
-            for target, at in program.code_references(function + 1, end)
-            if program.function_of(at) != function
+            target for target, at in program.code_references(function + 1, end) if program.function_of(at) != function
         }
         for entry in sorted(inner - set(self.results)):
             if entry in self.discovery.given_up:

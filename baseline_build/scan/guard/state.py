@@ -77,9 +77,7 @@ class State:
         """Addresses of known slots that share bytes with the given ones."""
         memory = self.memory
         if size <= 64:
-            return [
-                at for at in range(address - 15, address + size) if at in memory and at + memory[at][0] > address
-            ]
+            return [at for at in range(address - 15, address + size) if at in memory and at + memory[at][0] > address]
         return [at for at, slot in memory.items() if address - slot[0] < at < address + size]
 
     def store(self, address: int, size: int, value: Value) -> None:
@@ -200,9 +198,7 @@ def merge(old: State, new: State, widen: int, drop: Drop) -> Optional[State]:
         changed = changed or (value is not mine and value != mine)
         registers.append(value)
     result.registers = registers
-    result.vectors = [
-        mine if mine is other or mine == other else () for mine, other in zip(old.vectors, new.vectors)
-    ]
+    result.vectors = [mine if mine is other or mine == other else () for mine, other in zip(old.vectors, new.vectors)]
     changed = changed or result.vectors != old.vectors
     result.memory = _merged_memory(old, new, (old_extra, new_extra), widen, drop)
     changed = changed or result.memory != old.memory

@@ -328,7 +328,9 @@ class Transfer:
     def _moved(self, operation: Operation) -> None:
         """After a shift: carry is what was moved out, zero and sign are the result's."""
         _, source, bit, _ = operation
-        self.state.flags = Flags("shifted", self.read(source), constant(bit), self.width(source), None, self.state.flags)
+        self.state.flags = Flags(
+            "shifted", self.read(source), constant(bit), self.width(source), None, self.state.flags
+        )
 
     def _neg(self, operation: Operation) -> None:
         operand = operation[1]
@@ -619,9 +621,7 @@ class Transfer:
     def _vshuffle(self, operation: Operation) -> None:
         _, target, source, order = operation
         lanes = self._lanes(source)
-        self.state.vectors[target[1] - VECTORS] = tuple(
-            (at * 4, 4, lanes[order >> 2 * at & 3]) for at in range(4)
-        )
+        self.state.vectors[target[1] - VECTORS] = tuple((at * 4, 4, lanes[order >> 2 * at & 3]) for at in range(4))
 
     # --- strings ---
 

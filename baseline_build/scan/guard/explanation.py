@@ -1,0 +1,131 @@
+"""Words for people: the test that guards code, the way that reaches it without one, what could not be followed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Deque, Dict, List, Optional, Tuple
+
+from .facts import EVERYTHING
+from .interpreter import Result
+from .reach import Edge, Node, Reach
+
+_MAX_NODES = 20_000
+
+
+def guard(reach: Reach, address: int, needed: int) -> Optional[str]:
+    """The test that guards the instruction at *address*: function, address, feature."""
+    for node, own, result in reach.places(address):
+        if reach.facts(node) == EVERYTHING:
+            continue
+        found = _test(reach, result, needed & own) if result is not None else None
+        if found is None:
+            found = _test_above(reach, node, needed)
+        if found is not None:
+            return found
+    return None
+
+
+def _test(reach: Reach, result: Result, wanted: int) -> Optional[str]:
+    if not wanted:
+        return None
+    best: Optional[int] = None
+    for at, told in sorted(result.tests.items()):
+        if told & wanted and (best is None or (told & wanted) == wanted != (result.tests[best] & wanted)):
+            best = at
+    if best is None:
+        return None
+    program = reach.program
+    title = program.facts.title(result.tests[best] & wanted)
+    return f"test of {title} in {program.label(result.entry)} at {best:#x}"
+
+
+def _test_above(reach: Reach, start: Node, needed: int) -> Optional[str]:
+    """The nearest test on the ways to *start*."""
+    seen = {start}
+    waiting: Deque[Node] = deque([start])
+    while waiting and len(seen) < _MAX_NODES:
+        node = waiting.popleft()
+        for edge in reach.edges(node):
+            if edge.source is None:
+                continue
+            result = reach.results.get(edge.source.low) if not edge.source.data else None
+            told = edge.facts & needed if edge.facts != EVERYTHING else 0
+            if result is not None and told:
+                found = _test(reach, result, told)
+                if found is not None:
+                    return found
+            if edge.source not in seen:
+                seen.add(edge.source)
+                waiting.append(edge.source)
+    return None
+
+
+def _open_way(reach: Reach, address: int, needed: int) -> List[Tuple[Node, Optional[Edge]]]:
+    """From the place of *address* back to a root along ways on which *needed* does not hold."""
+    came: Dict[Node, Optional[Tuple[Node, Edge]]] = {}
+    waiting: Deque[Node] = deque()
+    for node, own, _ in reach.places(address):
+        known = reach.facts(node)
+        if known != EVERYTHING and needed & ~(known | own) and node not in came:
+            came[node] = None
+            waiting.append(node)
+    while waiting and len(came) < _MAX_NODES:
+        node = waiting.popleft()
+        for edge in reach.edges(node):
+            if edge.source is None:
+                if needed & ~edge.facts:
+                    return _unwound(node, edge, came)
+                continue
+            known = reach.facts(edge.source)
+            if edge.source in came or known == EVERYTHING or not needed & ~(known | edge.facts):
+                continue
+            came[edge.source] = (node, edge)
+            waiting.append(edge.source)
+    return []
+
+
+def _unwound(top: Node, root: Edge, came: Dict[Node, Optional[Tuple[Node, Edge]]]) -> List[Tuple[Node, Optional[Edge]]]:
+    way: List[Tuple[Node, Optional[Edge]]] = [(top, root)]
+    step = came[top]
+    while step is not None:
+        node, edge = step
+        way.append((node, edge))
+        step = came[node]
+    return way
+
+
+def path(reach: Reach, address: int, needed: int) -> Tuple[str, ...]:
+    """Functions from an entry of the file to *address*, outermost first."""
+    names: List[str] = []
+    for node, _ in _open_way(reach, address, needed):
+        name = f"data@{node.low:x}" if node.data else reach.program.label(node.low)
+        if not names or names[-1] != name:
+            names.append(name)
+    return tuple(names)
+
+
+def reason(reach: Reach, address: int, needed: int, *, detected_here: bool) -> Tuple[str, Tuple[str, ...]]:
+    """(what could not be followed, the way without a test)."""
+    program = reach.program
+    if not reach.reached(address):
+        return "no way to it was found: no call, jump or pointer leads here from anything that runs", ()
+    feature = program.facts.title(needed)
+    way = _open_way(reach, address, needed)
+    names = path(reach, address, needed)
+    if not detected_here:
+        return f"nothing in this file asks the CPU; a test for {feature} can only stand in another file", names
+    edges = [edge for _, edge in way if edge is not None and edge.source is not None]
+    if not edges:
+        return f"{program.label(address)} can be entered from outside, with no test for {feature} on the way", names
+    table = next((edge for edge in reversed(edges) if edge.kind == "table"), None)
+    if table is not None:
+        text = f"its address stands in data at {table.at:#x}; who reads it there, after which test, cannot be followed"
+        return text, names
+    last = edges[-1]
+    if last.kind in ("pointer", "span"):
+        text = f"its address is taken in {program.place(last.at)}, after no test for {feature} that could be followed"
+        return text, names
+    return (
+        f"{program.place(last.at)} leads here after no test for {feature} that could be followed "
+        "(a flag in a parameter or a structure is not)"
+    ), names

@@ -1,0 +1,124 @@
+"""What surely runs when a file is loaded: initialisers, resolvers, PyInit_*, exec slots, the entry of a program.
+
+"Surely" means on every path from the beginning of such a root to its end, and in the functions called on every path.
+A call that never returns, a jump that is not followed and a branch out of the function all count as an end, so that a
+check that gives up on an old CPU is respected.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from .graph import Graph
+from .program import Program
+
+# Slots of a module definition (CPython, Include/moduleobject.h): Py_mod_exec.
+_EXEC_SLOT = 2
+_SLOT_NUMBERS = frozenset([1, 2, 3, 4])
+_MAX_FUNCTIONS = 4000
+
+
+class Loaded(NamedTuple):
+    """An instruction that runs on load: its address, and the functions from the root to it."""
+
+    address: int
+    path: Tuple[str, ...]
+
+
+def roots(program: Program) -> Iterator[Tuple[int, str]]:
+    """(address, what it is) of all that runs when the file is loaded, in no order."""
+    image = program.image
+    if image.kind == "object":
+        return
+    for address in image.initialisers:
+        yield address, "initialiser"
+    for address in sorted(set(image.resolvers.values())):
+        yield address, "resolver of an indirect function"
+    for name, address in image.exports.items():
+        if name.startswith("PyInit_") and image.is_code(address):
+            yield address, "module initialiser"
+    if image.entry is not None:
+        yield image.entry, "entry of the program"
+        yield from _main(program, image.entry)
+    yield from _exec_slots(program)
+
+
+def _main(program: Program, entry: int) -> Iterator[Tuple[int, str]]:
+    """What the start code hands to the C library."""
+    address = entry
+    for _ in range(32):
+        step = program.step(address)
+        if step is None:
+            return
+        for operation in step.operations:
+            number = _code_address(program, operation)
+            if number is not None and operation[0] in ("lea", "mov"):
+                yield number, "main function"
+            if operation[0] in ("call", "calli", "jump", "jumpi", "ret"):
+                return
+        address += step.length
+
+
+def _code_address(program: Program, operation: Tuple[object, ...]) -> Optional[int]:
+    source = operation[-1]
+    if not isinstance(source, tuple):
+        return None
+    number: object = None
+    if operation[0] == "lea" and source[0] == "m" and source[1] is None and source[2] is None:
+        number = source[4]
+    elif operation[0] == "mov" and source[0] == "i" and program.absolute:
+        number = source[1]
+    elif operation[0] == "mov" and source[0] == "m" and source[1] is None and source[2] is None:
+        slot = int(source[4]) - program.base
+        number = program.image.relocations.get(slot, -1) + program.base
+    if not isinstance(number, int):
+        return None
+    address = number - program.base
+    return address if program.image.is_code(address) and address in program.starts else None
+
+
+def _exec_slots(program: Program) -> Iterator[Tuple[int, str]]:
+    """Functions in tables of (number, pointer) pairs that end with a pair of zeros and hold an exec slot."""
+    image = program.image
+    if not any(name.startswith("PyInit_") for name in image.exports):
+        return
+    for slot, target in sorted(image.relocations.items()):
+        if not image.is_code(target) or image.word(slot - 8) != _EXEC_SLOT or slot - 8 in image.relocations:
+            continue
+        if _is_slot_table(program, slot - 8):
+            yield target, "module exec slot"
+
+
+def _is_slot_table(program: Program, place: int) -> bool:
+    image = program.image
+    for _ in range(8):
+        place += 16
+        if place in image.relocations:
+            return False
+        number = image.word(place)
+        if number == 0:
+            return place + 8 not in image.relocations and not image.word(place + 8)
+        if number not in _SLOT_NUMBERS:
+            return False
+    return False
+
+
+def run_on_load(program: Program, marks: Sequence[int]) -> List[Loaded]:
+    """Those of *marks* (ascending addresses) that surely run when the file is loaded."""
+    found: List[Loaded] = []
+    seen: Dict[int, bool] = {}
+    waiting: List[Tuple[int, Tuple[str, ...]]] = [
+        (address, (f"{what} {program.label(address)}",)) for address, what in roots(program)
+    ]
+    while waiting and len(seen) < _MAX_FUNCTIONS:
+        function, path = waiting.pop(0)
+        if function in seen:
+            continue
+        seen[function] = True
+        graph = Graph(program, function)
+        for block in graph.always():
+            for index in range(bisect_left(marks, block.start), bisect_left(marks, block.end)):
+                found.append(Loaded(marks[index], path))
+            waiting.extend((callee, (*path, program.label(callee))) for callee in block.calls)
+    return found
