@@ -108,6 +108,7 @@ class Workshop:
         name = self.image(image)
         environ = dict(
             self.environ,
+            CIBW_CACHE_PATH=str(self._cache(tool)),
             CIBW_CONTAINER_ENGINE="podman",
             CIBW_ARCHS=image.arch,
             CIBW_BUILD=" ".join(builds),
@@ -115,10 +116,35 @@ class Workshop:
             **{f"CIBW_MANYLINUX_{kind}{image.arch.upper()}_IMAGE": name for kind in ("", "PYPY_")},
         )
         environ.update(extra)
-        command = [str(tool), "--platform", "linux", "--output-dir", str(out), str(project)]
+        command = [str(tool), "--platform", "linux", "--output-dir", str(out), "."]
         return subprocess.run(
-            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            command, cwd=project, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
+
+    def _cache(self, tool: Path) -> Path:
+        """cibuildwheel's cache folder, with the virtualenv it would download for the audit step in its place.
+
+        The download comes from a code host; the same release of virtualenv stands on the package index, so a script
+        that runs it from there is put where the download would go.
+        """
+        cache = self.home / "cache"
+        question = (
+            "import tomllib; from cibuildwheel.util import resources; "
+            "print(tomllib.loads(resources.VIRTUALENV.read_text())['default']['version'])"
+        )
+        python = str(tool.with_name("python"))
+        answer = subprocess.run([python, "-c", question], check=True, capture_output=True, text=True)
+        version = answer.stdout.strip()
+        script = cache / f"virtualenv-{version}.pyz"
+        if not script.exists():
+            library = cache / f"virtualenv-{version}"
+            install = [python, "-m", "pip", "install", "-q", "--target", str(library), f"virtualenv=={version}"]
+            self._run(install, "virtualenv.log")
+            script.write_text(
+                f"import sys\nsys.path.insert(0, {str(library)!r})\n"
+                "from virtualenv.__main__ import run_with_catch\nrun_with_catch()\n"
+            )
+        return cache
 
     def _write_podman_settings(self) -> None:
         """Limits no higher than the host's, runc (crun refuses hybrid cgroups), the host's network, a private store."""

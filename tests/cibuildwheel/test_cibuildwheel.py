@@ -46,9 +46,9 @@ def tool(shared_cache: Path) -> Path:
     return program
 
 
-def copy_project(target: Path) -> Path:
-    """The example project as git has it, so that nothing of the working folder leaks into the container."""
-    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+def copy_project(target: Path, *parts: str) -> Path:
+    """The example project, or *parts* of it, as git has it: nothing of the working folder leaks into the container."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "-z", *parts]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():
@@ -83,7 +83,7 @@ def test_example_project_on_cpython_and_pypy(workshop: Workshop, tool: Path, tmp
     (workshop.home / "example.log").write_text(result.stdout)
     assert result.returncode == 0, result.stdout[-6000:]
     tags = sorted(wheel.name.split("-")[2] for wheel in out.glob("*.whl"))
-    assert tags == ["cp313", "pp311"]
+    assert tags == ["cp39", "pp311"]  # the CPython wheel is abi3, good for 3.9 and newer
     for wheel in out.glob("*.whl"):
         assert "manylinux" in wheel.name
         status, text = scan(wheel)
@@ -134,12 +134,12 @@ def test_trap_plain_auditwheel_refuses_and_ours_delivers(workshop: Workshop, too
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text).lstrip())
-    subprocess.run(["cp", "-r", str(ROOT / "baseline_build"), str(project / "baseline_build")], check=True)
+    copy_project(project, "baseline_build")
     builds = TRAP_IMAGE.pythons
     plain = {"CIBW_REPAIR_WHEEL_COMMAND_LINUX": "auditwheel repair -w {dest_dir} {wheel}"}
     refused = workshop.cibuildwheel(tool, TRAP_IMAGE, project, tmp_path / "plain", builds, plain)
     assert refused.returncode != 0
-    assert "x86-64-v2" in refused.stdout, refused.stdout[-4000:]
+    assert "unsupported ISA extensions" in refused.stdout, refused.stdout[-4000:]
 
     ours = {
         "CIBW_BEFORE_BUILD": "python -m pip install {project}/baseline_build",

