@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import List
+from typing import Dict, List, Sequence, Tuple
 
 from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
 from .answer import answer, declaration, plural
@@ -101,25 +101,42 @@ def _file(file: FileReport, pen: _Pen) -> List[str]:
     for note in file.notes:
         lines += pen.wrap(f"note: {note}", "  ", "    ")
     ranked = sorted(file.findings, key=lambda f: (f.waived_by is not None, -list(Verdict).index(f.verdict)))
-    shown = ranked if pen.verbose else ranked[:_SHOWN]
-    for finding in shown:
-        lines += _finding(finding, pen)
-    hidden = len(ranked) - len(shown)
+    groups = _by_function(ranked)
+    shown = groups if pen.verbose else groups[:_SHOWN]
+    for group in shown:
+        lines += _function(group, pen)
+    hidden = len(ranked) - sum(len(group) for group in shown)
     if hidden:
         lines += pen.wrap(f"… and {plural(hidden, 'finding')} more: -v or --format json shows all", "  ", "    ")
     return lines
 
 
-def _finding(finding: Finding, pen: _Pen) -> List[str]:
+def _by_function(findings: Sequence[Finding]) -> List[List[Finding]]:
+    """*findings* in groups that share everything but the instruction, in the order of their first."""
+    groups: Dict[Tuple[object, ...], List[Finding]] = {}
+    for one in findings:
+        key = (one.code, one.verdict, one.function, one.path, one.guard, one.hint, one.waived_by)
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+def _function(group: Sequence[Finding], pen: _Pen) -> List[str]:
+    finding = group[0]
     word = "waived" if finding.waived_by else finding.verdict.value
     head = f"{finding.code} {word}  "
     place = "" if declaration(finding) else f" at {finding.address:#x}"
     room = pen.width - 2 - len(head) - len(place)
     lines = ["  " + pen.paint(head, _COLOURS[finding.verdict]) + pen.fit(finding.function, max(room, 8)) + place]
-    if not declaration(finding):
-        what = f"{finding.instruction} needs {finding.feature}"
-        what += f" ({finding.level})" if finding.level else ""
-        what += f", {plural(finding.count, 'instruction')}, bytes {finding.data.hex(' ')}"
+    for one in group:
+        if declaration(one):
+            continue
+        what = (
+            f"{one.instruction} needs {one.feature}"
+            if one is finding
+            else (f"{one.instruction} at {one.address:#x} needs {one.feature}")
+        )
+        what += f" ({one.level})" if one.level else ""
+        what += f", {plural(one.count, 'instruction')}, bytes {one.data.hex(' ')}"
         lines += pen.wrap(what, "    ", "      ")
     if finding.source:
         flags = f", compiled with {finding.source.flags}" if finding.source.flags else ""

@@ -71,6 +71,13 @@ def test_text_shows_the_gravest_first_and_counts_the_rest() -> None:
     assert "  … and 13 findings more: -v or --format json shows all\n" in rendered
 
 
+def test_text_tells_a_function_once() -> None:
+    second = replace(VIOLATION, feature="avx", address=0x1250, instruction="vzeroupper", data=b"\xc5\xf8\x77", count=1)
+    rendered = report.render(report_of(file_of(VIOLATION, second)), "text")
+    assert rendered.count("sum_all at 0x1234") == rendered.count("fix: ") == 1
+    assert "    vzeroupper at 0x1250 needs avx (x86-64-v3), 1 instruction, bytes c5 f8 77\n" in rendered
+
+
 def test_colour_changes_nothing_but_escape_sequences() -> None:
     coloured = report.render(BAD, "text", colour=True)
     assert "\033[1;31mneeds: x86-64-v3" in coloured
