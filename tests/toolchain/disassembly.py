@@ -17,11 +17,21 @@ _X86 = re.compile(
 _AARCH64 = re.compile(
     r"\t(ld(add|clr|eor|set|smax|umax)\w*|cas\w*|swp\w*|sqrdml\w+|[us]dot|whilelo|ptrue|crc32\w+)\s|\tz\d+\."
 )
+_FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$")
 
 
-def foreign_lines(path: Path, machine: str = "x86-64") -> list[str]:
-    """Lines of the disassembly of *path* that the baseline of *machine* does not have."""
+def foreign_lines(path: Path, machine: str = "x86-64", functions: str = "") -> list[str]:
+    """Lines of the disassembly of *path* that the baseline of *machine* does not have.
+
+    :param functions: look only into those with this in their name.
+    """
     tool = require_tool("objdump" if machine == "x86-64" else f"{machine}-linux-gnu-objdump")
     text = subprocess.run([tool, "-d", "--no-show-raw-insn", str(path)], check=True, capture_output=True, text=True)
     pattern = _X86 if machine == "x86-64" else _AARCH64
-    return [line for line in text.stdout.splitlines() if pattern.search(line)]
+    found, name = [], ""
+    for line in text.stdout.splitlines():
+        head = _FUNCTION.match(line)
+        name = head.group(1) if head else name
+        if functions in name and pattern.search(line):
+            found.append(line)
+    return found

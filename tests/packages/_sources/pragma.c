@@ -1,0 +1,4 @@
+#pragma GCC target("avx2")
+void work_scale(float *restrict a, const float *restrict b, int n) {
+  for (int i = 0; i < n; i++) a[i] = a[i] * b[i] + 1.0f;
+}

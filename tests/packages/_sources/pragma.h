@@ -1,0 +1,1 @@
+#pragma GCC target("avx2")

@@ -1,0 +1,4 @@
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+setup(ext_modules=cythonize([Extension("work._work", ["loops.pyx"], extra_compile_args="@FLAGS@".split())]))

@@ -1,0 +1,3 @@
+from setuptools import Extension, setup
+
+setup(ext_modules=[Extension("work._work", ["module.cpp"], extra_compile_args="@FLAGS@".split(), language="c++")])
