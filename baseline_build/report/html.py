@@ -108,7 +108,8 @@ def _levels(entry: InputReport) -> Dict[Optional[str], str]:
     found: Dict[Optional[str], str] = {None: "n"}
     for position, name in enumerate(sorted(names, key=rank)):
         found[name] = f"c{min(position + 1, _COLOURS)}"
-    found[""] = "cx"
+    if any(level == "" for file in entry.files for code in file.maps for level in code.levels):
+        found[""] = "cx"
     return found
 
 
@@ -119,7 +120,7 @@ def _legend(levels: Dict[Optional[str], str]) -> str:
         f"{escape(words.get(name) or str(name))}</li>"
         for name, colour in levels.items()
     )
-    return f'<ul class="legend" aria-label="Colours of the maps">{items}</ul>' if len(levels) > 2 else ""
+    return f'<ul class="legend" aria-label="Colours of the maps">{items}</ul>' if len(levels) > 1 else ""
 
 
 def _file(key: str, file: FileReport, levels: Dict[Optional[str], str]) -> str:
@@ -157,10 +158,10 @@ def _map(file: FileReport, code: CodeMap, levels: Dict[Optional[str], str]) -> s
     above = sum(level is not None for level in code.levels)
     words = {level: sum(other == level for other in code.levels) for level in code.levels if level is not None}
     parts = ", ".join(
-        f"{100 * number / count:.0f} % {'in no level' if level == '' else level}"
+        f"{'code of no level' if level == '' else level} in {max(100 * number // count, 1)} %"
         for level, number in sorted(words.items(), key=lambda item: rank(item[0]))
     )
-    said = f"{parts} or has some of it" if above else "nothing above the machine's lowest level"
+    said = f"{parts} of its parts" if above else "nothing above the machine's lowest level"
     label = f"{code.name} of {file.path}, {plural(code.size, 'byte')} at {code.address:#x}: {said}"
     return f"""<figure class="map"><svg viewBox="0 0 {count} 1" preserveAspectRatio="none" role="img"
 aria-label="{escape(label)}">{bars}</svg>
