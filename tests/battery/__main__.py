@@ -1,4 +1,4 @@
-"""``python -m tests.battery [WORD…] [-o FILE]``: build every case (those with all WORDs in their name), print a table."""
+"""``python -m tests.battery [WORD…] [-o FILE]``: build the cases (those with every WORD), print a table."""
 
 from __future__ import annotations
 

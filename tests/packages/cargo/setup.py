@@ -3,4 +3,7 @@ import sys
 sys.path.insert(0, ".")
 from native import native
 
-native(["cargo", *"@COMPILER@".split(), "--release", "--offline", *"@FLAGS@".split()], library="target/release/libwork.so")
+FLAGS = "@FLAGS@"
+COMMAND = "@COMPILER@"
+
+native(["cargo", *COMMAND.split(), "--release", "--offline", *FLAGS.split()], library="target/release/libwork.so")

@@ -1,4 +1,6 @@
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-setup(ext_modules=cythonize([Extension("work._work", ["loops.pyx"], extra_compile_args="@FLAGS@".split())]))
+FLAGS = "@FLAGS@"
+
+setup(ext_modules=cythonize([Extension("work._work", ["loops.pyx"], extra_compile_args=FLAGS.split())]))

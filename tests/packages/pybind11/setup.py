@@ -1,4 +1,6 @@
 from pybind11.setup_helpers import Pybind11Extension
 from setuptools import setup
 
-setup(ext_modules=[Pybind11Extension("work._work", ["bound.cpp"], extra_compile_args="@FLAGS@".split())])
+FLAGS = "@FLAGS@"
+
+setup(ext_modules=[Pybind11Extension("work._work", ["bound.cpp"], extra_compile_args=FLAGS.split())])

@@ -3,4 +3,6 @@ import sys
 sys.path.insert(0, ".")
 from native import native
 
-native(["rustc", "-O", "--crate-type=cdylib", *"@FLAGS@".split(), "-o", "libwork.so", "loop.rs"])
+FLAGS = "@FLAGS@"
+
+native(["rustc", "-O", "--crate-type=cdylib", *FLAGS.split(), "-o", "libwork.so", "loop.rs"])

@@ -1,3 +1,5 @@
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("work._work", ["module.c"], extra_compile_args="@FLAGS@".split())])
+FLAGS = "@FLAGS@"
+
+setup(ext_modules=[Extension("work._work", ["module.c"], extra_compile_args=FLAGS.split())])

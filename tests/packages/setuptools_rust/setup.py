@@ -1,5 +1,7 @@
 from setuptools import setup
 from setuptools_rust import Binding, RustExtension
 
-extension = RustExtension("work._work", binding=Binding.NoBinding, args=["--offline"], rustc_flags="@FLAGS@".split())
+FLAGS = "@FLAGS@"
+
+extension = RustExtension("work._work", binding=Binding.NoBinding, args=["--offline"], rustc_flags=FLAGS.split())
 setup(rust_extensions=[extension], zip_safe=False)
