@@ -59,8 +59,9 @@ def _answers(report: Report) -> str:
     for entry in report.inputs:
         result = answer(entry)
         reason = f"<p>because {escape(result.reason)}</p>" if result.reason else ""
+        name = f"{escape(_last(entry.path))} " if len(report.inputs) > 1 else ""
         lines.append(
-            f'<p class="answer"><span class="{entry.verdict.value}">{escape(result.heading)}:</span> '
+            f'<p class="answer">{name}<span class="{entry.verdict.value}">{escape(result.heading)}:</span> '
             f"{escape(result.need)}</p>{reason}"
         )
     return "\n".join(lines)

@@ -237,8 +237,8 @@ def test_html_is_whole_and_needs_nothing_else() -> None:
     maps = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg" and "aria-label" in attributes]
     assert maps == [
         (
-            ".text of pkg/_x.so, 4,000 bytes at 0x1000: x86-64-v2 in 16 %, x86-64-v3 in 16 %, code of no level in 16 % of "
-            "its parts"
+            ".text of pkg/_x.so, 4,000 bytes at 0x1000: x86-64-v2 in 16 %, x86-64-v3 in 16 %, code of no level "
+            "in 16 % of its parts"
         )
     ]
 
