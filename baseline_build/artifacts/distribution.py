@@ -21,6 +21,7 @@ from setuptools import Command
 
 from ..config.model import Settings
 from ..errors import ConfigError, InternalError
+from .programs import require_compiler
 
 _GROUP = "setuptools.finalize_distribution_options"
 COMMAND = "build_baseline_files"
@@ -108,6 +109,8 @@ def _apply(distribution: Any, additions: Additions) -> None:
     distribution.get_option_dict("bdist")["bdist_base"] = ("baseline-build", str(additions.build_base))
     others = bool(distribution.ext_modules or distribution.has_c_libraries())
     _add_cffi_modules(distribution, additions)
+    if distribution.ext_modules and os.name == "posix":
+        require_compiler(f"{len(distribution.ext_modules)} extension module(s)", sysconfig.get_config_var("CC"))
     _add_outputs(distribution, additions)
     if additions.cffi_modules and not others:
         _limit_api(distribution)

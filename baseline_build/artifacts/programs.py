@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,6 +40,25 @@ def find_cmake() -> Optional[str]:
     return path if answer.returncode == 0 and new_enough else None
 
 
+def require_compiler(purpose: str, usual: Optional[str]) -> None:
+    """See to it that there is a C compiler before a build stops somewhere in the middle for want of one.
+
+    :param purpose: what it is needed for.
+    :param usual: the command that is used where CC is not set.
+    :raises ToolError: BB705 when there is none.
+    """
+    words = shlex.split(os.environ.get("CC") or usual or "cc") or ["cc"]
+    if any(shutil.which(word) for word in words):  # a launcher may stand before it
+        return
+    raise ToolError(
+        "BB705",
+        f"the C compiler {words[0]!r} is not there",
+        where=purpose,
+        why="nothing of this name is on PATH" + (" (the variable CC names it)" if os.environ.get("CC") else ""),
+        fix="install a compiler (Debian: apt-get install gcc g++; Alpine: apk add build-base), or set CC to one",
+    )
+
+
 def build_program(
     executable: Executable,
     *,
@@ -61,6 +81,8 @@ def build_program(
     build_dir.mkdir(parents=True)
     log = work_dir / f"{executable.name}.log"
     cmake, generator = _tools(executable.name)
+    if os.name == "posix":
+        require_compiler(f"executable {executable.name!r}", next(filter(shutil.which, ("cc", "gcc", "clang")), "cc"))
     entries = {
         "CMAKE_BUILD_TYPE": executable.configuration,
         "CMAKE_RUNTIME_OUTPUT_DIRECTORY": str(programs),

@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ToolError
 
 Passed = Tuple[Tuple[str, Union[str, bool, Tuple[str, ...]]], ...]
 
@@ -52,6 +52,7 @@ class Wrapped:
 
         :param more: further positional arguments (``metadata_directory``); left away when it is ``None``.
         :raises ConfigError: BB714 when it has no such hook.
+        :raises ToolError: BB706 when it ends the process instead of coming back.
         """
         if not self.has(hook):
             raise ConfigError(
@@ -61,7 +62,17 @@ class Wrapped:
             )
         arguments: List[Any] = [_as_given(passed)]
         arguments += [argument for argument in more if argument is not None]
-        return str(getattr(self._backend, hook)(str(folder), *arguments))
+        try:
+            return str(getattr(self._backend, hook)(str(folder), *arguments))
+        except SystemExit as error:
+            # setuptools ends the process for a failed compiler or a bad configuration; its words are above.
+            raise ToolError(
+                "BB706",
+                f"the wrapped backend gave up: {error.code}",
+                where=self.name,
+                why="what it and its tools wrote stands above",
+                fix="mend what they complain about",
+            ) from error
 
 
 def _as_given(passed: Passed) -> Optional[Dict[str, Any]]:

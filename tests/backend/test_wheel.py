@@ -237,3 +237,24 @@ def test_the_error_names_the_member_of_the_archive_that_brought_it(project: Copy
     assert "libwide.a(wide.o)" in outcome.err
     strict = one.refused({"strict": "true"})
     assert "libwide.a(wide.o)" in strict.err
+
+
+@pytest.mark.parametrize("name", ["extension", "program"])
+def test_no_compiler_is_one_message(project: Copy, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for tool in ("sh", "cmake", "ninja"):
+        (folder / tool).symlink_to(require_tool(tool))
+    outcome = project(name).refused(PATH=str(folder))
+    assert outcome.status == 5
+    assert "BB705" in outcome.err
+    assert "apt-get install gcc g++" in outcome.err
+
+
+def test_code_that_does_not_compile_is_one_message(project: Copy) -> None:
+    one = project("extension")
+    (one.path / "small_extension.c").write_text("this is no C\n")
+    outcome = one.refused()
+    assert outcome.status == 5
+    assert "BB706" in outcome.err
+    assert "small_extension.c:1" in outcome.out + outcome.err
