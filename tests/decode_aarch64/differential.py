@@ -39,6 +39,7 @@ from . import llvm
 
 HERE = Path(__file__).parent
 DIFFERENCES = HERE / "differences.txt"
+_AT_ONCE = 20_000_000  # words that are sorted together
 BASELINE = AARCH64.level("armv8-a").features
 
 # LLVM's names of features where they are not ours.
@@ -87,9 +88,9 @@ def explanations() -> Tuple[Explained, ...]:
 def explain(difference: Difference, known: Sequence[Explained]) -> Optional[Explained]:
     """The row that explains *difference*, else ``None``."""
     for row in known:
-        if row.oracle == difference.oracle and difference.word & row.mask == row.value:
-            if row.mnemonic in {"*", difference.ours.split()[0]}:
-                return row
+        fits = row.oracle == difference.oracle and difference.word & row.mask == row.value
+        if fits and row.mnemonic in {"*", difference.ours.split()[0]}:
+            return row
     return None
 
 
@@ -150,8 +151,8 @@ def unallocated_for_llvm_mc(words: Sequence[int]) -> List[int]:
             [tool, "-disassemble", "-triple=aarch64", "-mattr=+all"],
             input=text, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        for line in re.finditer(r"<stdin>:(\d+):\d+: warning: invalid instruction", done.stderr):
-            found.append(part[int(line[1]) - 1])
+        lines = re.finditer(r"<stdin>:(\d+):\d+: warning: invalid instruction", done.stderr)
+        found.extend(part[int(line[1]) - 1] for line in lines)
     return found
 
 
@@ -243,18 +244,22 @@ def files_of(paths: Sequence[Path]) -> Iterator[Path]:
 
 def collect(paths: Sequence[Path], limit: int) -> Tuple[List[int], List[int], int]:
     """Distinct words, their counts, and how many words that were, from files of *paths* until *limit* is reached."""
-    import numpy as np  # noqa: PLC0415 - the long tier only
+    import numpy as np
 
-    total = 0
+    total = waiting = 0
     words = np.empty(0, np.uint32)
     counts = np.empty(0, np.int64)
-    for path in files_of(paths):
-        for code in code_of(path):
-            fresh, fresh_counts = np.unique(np.frombuffer(code, "<u4"), return_counts=True)
-            both = np.concatenate([words, fresh])
+    fresh = []
+    for path in (*files_of(paths), None):
+        for code in code_of(path) if path else ():
+            fresh.append(np.frombuffer(code, "<u4"))
+            waiting += len(fresh[-1])
+        if waiting and (waiting >= _AT_ONCE or total + waiting >= limit or path is None):
+            some, their_counts = np.unique(np.concatenate(fresh), return_counts=True)
+            both = np.concatenate([words, some])
             words, inverse = np.unique(both, return_inverse=True)
-            counts = np.bincount(inverse, np.concatenate([counts, fresh_counts]), len(words)).astype(np.int64)
-            total += len(code) // 4
+            counts = np.bincount(inverse, np.concatenate([counts, their_counts]), len(words)).astype(np.int64)
+            total, waiting, fresh = total + waiting, 0, []
         if total >= limit:
             break
     return words.tolist(), counts.tolist(), total

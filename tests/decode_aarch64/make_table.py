@@ -257,7 +257,9 @@ def main(arguments: List[str]) -> None:
     chance = random.Random(19)
     oracle = llvm.Disassembler(lib)
     hand = additions()
-    original = sorted(set(records(Path(arguments[0]))), key=lambda r: (r.mask, r.value, r.mnemonic)) + hand
+    by_hand = {(row.mask, row.value) for row in hand}
+    found = {row for row in records(Path(arguments[0])) if (row.mask, row.value) not in by_hand}
+    original = sorted(found, key=lambda r: (r.mask, r.value, r.mnemonic)) + hand
     gaps = merged(hole for row in original if row not in hand for hole in holes(row, oracle, chance))
     rows = ordered(gaps) + kept_apart(original, merged(original), chance)
     lines = [
