@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from itertools import chain
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ...errors import InternalError
@@ -92,7 +93,7 @@ class Pass:
         self.c.code = self._buffer("uint8_t[]", code if len(code) else b"\0")
         self.c.suffixes = self._buffer("int32_t[]", self.mirror.suffixes)
         self.c.base = address & 0xFFFFFFFFFFFFFFFF
-        flat = array("Q", [offset for run in runs for offset in run] or [0])
+        flat = array("Q", chain.from_iterable(runs) if runs else [0])
         self.c.runs = self._buffer("uint64_t[]", flat)
         self.c.run_count = len(runs)
         self.c.room = _ROOM

@@ -142,8 +142,12 @@ def stretches(
     size: int, address: int, entries: Sequence[int], data: Iterable[Tuple[int, int]]
 ) -> List[Tuple[int, int]]:
     """Offsets (start, end) of the runs to decode: *size* bytes cut at *entries*, without the ranges of *data*."""
+    inside = {entry - address for entry in entries}
+    inside.add(0)
+    cuts = [cut for cut in sorted(inside) if 0 <= cut < size]
     gaps = sorted((max(start - address, 0), min(end - address, size)) for start, end in data)
-    cuts = sorted({entry - address for entry in entries if 0 < entry - address < size} | {0})
+    if not gaps:
+        return list(zip(cuts, [*cuts[1:], size]))
     runs: List[Tuple[int, int]] = []
     gap = 0
     for number, cut in enumerate(cuts):
@@ -222,7 +226,7 @@ def instruction(mode: int, code: Bytes, address: int, offset: int = 0) -> Instru
     window = bytes(code[offset : offset + LONGEST]) + _PADDING
     place = address + offset
     machine = states(mode)
-    entry, steps = _walk(machine, window)
+    entry, steps = walk(machine, window)
     last = len(steps) - 1
     length = last + (entry & 15)
     if entry == INVALID or length > min(LONGEST, available) or _no_suffix(machine, window, length, entry):
@@ -241,7 +245,7 @@ def instruction(mode: int, code: Bytes, address: int, offset: int = 0) -> Instru
     )
 
 
-def _walk(machine: States, window: bytes) -> Tuple[int, List[Tuple[int, int]]]:
+def walk(machine: States, window: bytes) -> Tuple[int, List[Tuple[int, int]]]:
     """The leaf (or :data:`~.states.INVALID`) that the bytes lead to, and the way there: (state, byte) each."""
     table = machine.entries
     while True:

@@ -1,0 +1,273 @@
+"""Compares this project's x86 decoder with others on real code.
+
+    python -m tests.decode.differential --instructions 100000000 /usr/lib /usr/bin
+
+decodes the executable segments of the ELF files below the paths until that many instructions have been compared with
+each oracle, prints a table, and exits with 1 if a difference has no explanation in ``differences.txt``.
+
+At every place where the oracle sees an instruction, ours must have the same length: its starts are handed to the sweep
+as known entries, so an equal count of instructions and equal undecoded bytes prove all lengths equal; only where they
+differ is each place looked at by itself. Features are compared with iced's CPUID names for every instruction that the
+sweep marks or iced names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import re
+import shutil
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from baseline_build.decode import instruction, requirement, sweep
+from baseline_build.decode.x86.automaton import states
+from baseline_build.decode.x86.engine import walk
+from baseline_build.decode.x86.entries import INVALID as INVALID_ENTRY
+from baseline_build.decode.x86.entries import SUFFIX_BIT
+from baseline_build.decode.x86.generate import read_features
+from baseline_build.isa import X86, Machine
+
+from .oracles import INVALID, Iced, Oracle, Seen, oracle
+
+HERE = Path(__file__).parent
+MACHINES = {64: Machine.X86_64, 32: Machine.I386}
+LOWEST = {64: X86.level("x86-64").features, 32: X86.level("i686").features}
+_LONGEST = 15
+
+
+class Difference(NamedTuple):
+    """Ours and theirs at one place."""
+
+    oracle: str
+    bits: int
+    data: bytes
+    ours: str
+    theirs: str
+
+
+class Rule(NamedTuple):
+    """A row of ``differences.txt``: patterns on oracle, bytes, ours, theirs; and why."""
+
+    oracle: "re.Pattern[str]"
+    data: "re.Pattern[str]"
+    ours: "re.Pattern[str]"
+    theirs: "re.Pattern[str]"
+    why: str
+
+    def explains(self, found: Difference) -> bool:
+        """Whether all four patterns match in full (the bytes: from the start)."""
+        return bool(
+            self.oracle.fullmatch(found.oracle)
+            and self.data.match(found.data.hex())
+            and self.ours.fullmatch(found.ours)
+            and self.theirs.fullmatch(found.theirs)
+        )
+
+
+def rules() -> List[Rule]:
+    """The checked-in explanations."""
+    found = []
+    for line in (HERE / "differences.txt").read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            *patterns, why = (cell.strip() for cell in line.split(" | "))
+            found.append(Rule(*(re.compile(pattern) for pattern in patterns), why))
+    return found
+
+
+class Code(NamedTuple):
+    """An executable segment."""
+
+    path: Path
+    bits: int
+    address: int
+    data: bytes
+
+
+def code_of(path: Path) -> Iterator[Code]:
+    """The executable segments of an x86 ELF file; nothing for other files."""
+    with path.open("rb") as handle:
+        if handle.read(4) != b"\x7fELF":
+            return
+        handle.seek(0)
+        try:
+            image = ELFFile(handle)
+            if image["e_machine"] not in ("EM_X86_64", "EM_386") or image["e_type"] not in ("ET_EXEC", "ET_DYN"):
+                return
+            for segment in image.iter_segments():
+                if segment["p_type"] == "PT_LOAD" and segment["p_flags"] & 1:
+                    yield Code(path, image.elfclass, segment["p_vaddr"], segment.data())
+        except ELFError:
+            return
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files below *paths*, each once, the largest of a folder first."""
+    seen = set()
+    for path in paths:
+        below = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
+        for item in sorted(below, key=lambda item: (-item.stat().st_size, item)):
+            real = item.resolve()
+            if real not in seen:
+                seen.add(real)
+                yield real
+
+
+def _needs(iced: Iced, lowest: FrozenSet[str]) -> Dict[int, FrozenSet[str]]:
+    """iced's code numbers -> features under gcc's names, of those that need more than *lowest*."""
+    gcc = read_features()
+    found = {}
+    for number, names in iced.needs.items():
+        needs = frozenset(gcc[name] for name in names) - {"-", "absent"}
+        if needs & {"f16c", "fma"}:
+            needs -= {"avx"}  # implied
+        if not needs <= lowest:
+            found[number] = needs
+    return found
+
+
+def length_at(mode: int, code: bytes, offset: int) -> int:
+    """Our length of the instruction at ``code[offset:]``, 0 where there is none; faster than ``instruction``."""
+    window = code[offset : offset + _LONGEST] + bytes(2 * _LONGEST)
+    machine = states(mode)
+    entry, steps = walk(machine, window)
+    length = len(steps) - 1 + (entry & 15)
+    if entry == INVALID_ENTRY or length > _LONGEST or offset + length > len(code):
+        return 0
+    return 0 if entry & SUFFIX_BIT and machine.suffixes[window[length - 1]] < 0 else length
+
+
+class Comparison:
+    """What has been compared with one oracle so far."""
+
+    def __init__(self, theirs: Oracle) -> None:
+        self.oracle = theirs
+        self.rules = rules()
+        self.instructions = 0
+        self.bytes = 0
+        self.seconds = 0.0
+        self.features = 0
+        self.explained: Counter[str] = Counter()
+        self.unexplained: Counter[Tuple[str, str]] = Counter()
+        self.examples: Dict[Tuple[str, str], Difference] = {}
+        self._needs = {bits: _needs(theirs, LOWEST[bits]) for bits in MACHINES} if isinstance(theirs, Iced) else {}
+
+    def compare(self, code: Code) -> None:
+        """Compares all of *code*."""
+        offset = 0
+        while offset < len(code.data):
+            data = code.data[offset : offset + self.oracle.stretch]
+            started = time.perf_counter()
+            seen = self.oracle.decode(code.bits, data, code.address + offset)
+            self.seconds += time.perf_counter() - started
+            if offset + len(data) < len(code.data):
+                # The tail may be cut inside an instruction: it begins the next stretch.
+                keep = bisect.bisect_left(seen.starts, len(data) - 2 * _LONGEST)
+                seen = seen._replace(starts=seen.starts[:keep], end=seen.starts[keep])
+            self._compare(code.bits, data[: seen.end], code.address + offset, seen)
+            offset += seen.end
+
+    def _compare(self, bits: int, data: bytes, address: int, seen: Seen) -> None:
+        swept = sweep(MACHINES[bits], data, address, [address + start for start in seen.starts])
+        invalid = sum(1 for start in seen.invalid if start < seen.end)
+        self.instructions += len(seen.starts) - invalid
+        self.bytes += len(data)
+        undecoded = sum(length for _, length in swept.undecoded)
+        if swept.instructions != len(seen.starts) or undecoded or invalid:
+            ends = [*seen.starts[1:], seen.end]
+            for index, (start, end) in enumerate(zip(seen.starts, ends)):
+                self._compare_length(bits, data, address, start, end - start, seen, index)
+        if isinstance(self.oracle, Iced):
+            self._compare_features(bits, data, address, seen, dict(zip(swept.mark_addresses, swept.mark_requirements)))
+
+    def _compare_length(
+        self, bits: int, data: bytes, address: int, start: int, length: int, seen: Seen, index: int
+    ) -> None:
+        mine = length_at(bits, data, start)
+        theirs = 0 if start in seen.invalid else length
+        window = data[start : start + _LONGEST]
+        if mine == theirs or (not mine and len(window) < _LONGEST):
+            return  # equal, or cut off by the end of the stretch
+        ours = instruction(MACHINES[bits], data, address, start)
+        ours_text = f"{ours.mnemonic}:{mine}" if mine else INVALID
+        theirs_text = f"{self.oracle.called(seen, index)}:{theirs}" if theirs else INVALID
+        self._record(Difference(self.oracle.name, bits, window, ours_text, theirs_text))
+
+    def _compare_features(self, bits: int, data: bytes, address: int, seen: Seen, marks: Dict[int, int]) -> None:
+        needs = self._needs[bits]
+        theirs = {address + start: needs[number] for start, number in zip(seen.starts, seen.numbers) if number in needs}
+        self.features += len(theirs)
+        mine = {place: requirement(MACHINES[bits], number) for place, number in marks.items()}
+        if mine == theirs:
+            return
+        for place in mine.keys() | theirs.keys():
+            ours, others = mine.get(place, frozenset()), theirs.get(place, frozenset())
+            if ours != others and place - address not in seen.invalid:
+                window = data[place - address : place - address + _LONGEST]
+                text = "+".join(sorted(ours)) or "none", "+".join(sorted(others)) or "none"
+                self._record(Difference("iced-features", bits, window, *text))
+
+    def _record(self, found: Difference) -> None:
+        for rule in self.rules:
+            if rule.explains(found):
+                self.explained[rule.why] += 1
+                return
+        key = (found.ours, found.theirs)
+        self.unexplained[key] += 1
+        self.examples.setdefault(key, found)
+
+    def report(self) -> List[str]:
+        """Lines for people."""
+        rate = self.bytes / self.seconds / 1e6 if self.seconds else 0
+        lines = [
+            f"{self.oracle.name}: {self.instructions:,} instructions in {self.bytes / 1e6:,.1f} MB "
+            f"({rate:.0f} MB/s theirs), {self.features:,} features compared, "
+            f"{sum(self.explained.values()):,} differences explained, {sum(self.unexplained.values()):,} not"
+        ]
+        lines += [f"    {count:>9,} {why}" for why, count in self.explained.most_common()]
+        for key, count in self.unexplained.most_common(40):
+            found = self.examples[key]
+            lines.append(f"  ! {count:>9,} {found.bits}-bit {found.data.hex()} ours {found.ours} theirs {found.theirs}")
+        return lines
+
+
+def run(paths: Sequence[Path], oracles: Sequence[Oracle], limit: int, *, progress: bool = False) -> List[Comparison]:
+    """Compares the code of *paths* with each of *oracles* until *limit* instructions are done."""
+    comparisons = [Comparison(theirs) for theirs in oracles]
+    for comparison in comparisons:
+        for path in files(paths):
+            if comparison.instructions >= limit:
+                break
+            for code in code_of(path):
+                comparison.compare(code)
+            if progress:
+                sys.stderr.write(f"{comparison.oracle.name} {comparison.instructions:,} {path}\n")
+    return comparisons
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--instructions", type=int, default=100_000_000, help="for each oracle")
+    parser.add_argument("--oracles", default="iced,capstone,objdump,llvm")
+    options = parser.parse_args(arguments)
+    programs = {
+        "objdump": shutil.which("objdump"),
+        "llvm": shutil.which("llvm-objdump-19") or shutil.which("llvm-objdump"),
+    }
+    oracles = [oracle(name, programs.get(name)) for name in options.oracles.split(",")]
+    comparisons = run(options.paths, oracles, options.instructions, progress=True)
+    for comparison in comparisons:
+        print("\n".join(comparison.report()))
+    return 1 if any(comparison.unexplained for comparison in comparisons) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
