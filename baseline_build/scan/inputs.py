@@ -191,21 +191,26 @@ def _examined(
 ) -> InputReport:
     outcomes = workers.run(found.jobs, options)
     examined: List[Examined] = [one for outcome in outcomes for one in outcome]
-    if single and len(examined) == 1 and examined[0].alone.notes and examined[0].alone.notes[0].startswith("BB4"):
-        _raise_again(title, examined[0].alone.notes[0])
+    if single:
+        _refuse_unreadable(title, examined[0].alone, found.jobs[0].path)
     asked = any(one.detects for one in examined)
     files = [_final(one, asked) for one in examined]
     everything = sorted([*files, *found.reports], key=lambda file: file.path)
     return InputReport(title, digest, _verdict(everything), tuple(everything), tuple(found.notes))
 
 
-def _raise_again(title: str, note: str) -> None:
+def _refuse_unreadable(title: str, file: FileReport, name: str) -> None:
     """A file that was named by itself and cannot be read is an error, not a report."""
-    code, _, what = note.partition(": ")
+    if file.path != name or not (file.notes and file.notes[0].startswith("BB4")):
+        return
+    code, _, what = file.notes[0].partition(": ")
     raise BrokenInputError(
-        code, what, where=title, why="The file is truncated, damaged, or was made to mislead its readers.",
+        code,
+        what,
+        where=title,
+        why="The file is truncated, damaged, or was made to mislead its readers.",
         fix="Build or download the file again.",
-    )  # fmt: skip
+    )
 
 
 def _final(one: Examined, asked: bool) -> FileReport:
