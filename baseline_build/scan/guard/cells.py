@@ -17,6 +17,7 @@ from .state import THREADS, is_thread
 from .values import PLAIN, UNDEFINED, Value, constant, join
 
 _Key = Tuple[int, int]
+_MAX_TIMES = 4
 _NO_STORES: Dict[int, Dict[int, Value]] = {}
 
 
@@ -38,6 +39,7 @@ class Cells:
         # Address -> size -> owner (the function interpreted) -> what it stores there.
         self._stores: Dict[int, Dict[int, Dict[int, Value]]] = {}
         self._owned: Dict[int, Set[_Key]] = {}
+        self._times: Dict[int, int] = {}
         self._cells: Set[int] = set()
         self._readers: Dict[int, Set[int]] = {}
         # Functions that must be interpreted again because a cell they read changed.
@@ -56,6 +58,7 @@ class Cells:
         """Forget all stores; the cells stay cells."""
         self._stores.clear()
         self._owned.clear()
+        self._times.clear()
         self._readers.clear()
         self.stale.clear()
         self.version += 1
@@ -66,24 +69,33 @@ class Cells:
             yield from owners
 
     def replace(self, owner: int, stores: Sequence[Store]) -> None:
-        """*owner* was interpreted (again): *stores* is all it writes."""
+        """*owner* was interpreted (again): *stores* is all it writes.
+
+        A function that changes what it reads may waver between two descriptions of the same; after a few times what it
+        told before is kept, so that it settles.
+        """
+        times = self._times[owner] = self._times.get(owner, 0) + 1
         fresh: Dict[_Key, Value] = {}
         for store in stores:
             for key, value in self._keys(store):
                 fresh[key] = join(fresh.get(key, UNDEFINED), 0, value, store.facts)
-        for key in self._owned.get(owner, set()) - set(fresh):
+        gone = self._owned.get(owner, set()) - set(fresh) if times <= _MAX_TIMES else set()
+        for key in gone:
             del self._stores[key[0]][key[1]][owner]
             self._changed(*key)
         for (address, size), value in fresh.items():
             owners = self._stores.setdefault(address, {}).setdefault(size, {})
-            if owners.get(owner) == value:
+            before = owners.get(owner)
+            if before is not None and times > _MAX_TIMES:
+                value = join(before, 0, value, 0)
+            if before == value:
                 continue
             owners[owner] = value
             self._changed(address, size)
             if address not in self._cells and value.informed:
                 self._cells.add(address)
                 self.fresh.append(address)
-        self._owned[owner] = set(fresh)
+        self._owned[owner] = set(fresh) | (self._owned.get(owner, set()) - gone)
 
     def _keys(self, store: Store) -> Iterator[Tuple[_Key, Value]]:
         address = store.address

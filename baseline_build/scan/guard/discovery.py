@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import deque
 from typing import Deque, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
-from .interpreter import Analysis, Budget, Exhausted, Result, Run
+from .interpreter import Analysis, Budget, Exhausted, Result, Run, entry_state
 from .program import Program
 from .state import THREADS, is_thread
-from .values import Value
+from .values import Value, join
 
 _TOTAL_STEPS = 6_000_000
 _RUN_STEPS = 250_000
-_MAX_RUNS_PER_FUNCTION = 20
+_MAX_RUNS_PER_FUNCTION = 40
 _MAX_OWNERS = 8
 _MAX_ROUNDS = 3
 _NEAR = 64
@@ -36,7 +36,12 @@ class Discovery:
         self.given_up: Set[int] = set()
         self._queue: Deque[int] = deque()
         self._queued: Set[int] = set()
+        # Functions that need no interpretation of their own, see _settle.
+        self.covered: Set[int] = set()
         self._runs: Dict[int, int] = {}
+        # Functions that code which asks the CPU tells something of it.
+        self._curious: Set[int] = set()
+        self._passed: Dict[int, Tuple[Value, ...]] = {}
         self._told: Dict[int, Optional[Tuple[Value, int, bool]]] = {}
 
     def discover(self) -> None:
@@ -72,11 +77,53 @@ class Discovery:
         self._told.clear()
 
     def _drain(self) -> None:
-        while self._queue:
-            function = self._queue.popleft()
-            self._queued.discard(function)
-            self.interpret(function)
-            self._follow_cells()
+        for _ in range(_MAX_ROUNDS):
+            while self._queue:
+                function = self._queue.popleft()
+                self._queued.discard(function)
+                if function not in self.covered:
+                    self.interpret(function)
+                    self._follow_cells()
+            if not self._settle():
+                return
+
+    def _settle(self) -> bool:
+        """Retire functions that are followed from all their callers: what they do is told there, and more exactly."""
+        covered = {function for function in self.analysis.followed if self._is_covered(function)}
+        for function in covered - self.covered:
+            if self.results.pop(function, None) is not None:
+                self.analysis.cells.replace(function, ())
+        lost = self.covered - covered
+        self.covered = covered
+        for function in lost:
+            self._enqueue(function)
+        self._follow_cells()
+        return bool(self._queue)
+
+    def _is_covered(self, function: int) -> bool:
+        program = self.program
+        end = program.end_of(function)
+        if any(function <= root < end for root in program.entrances):
+            return False
+        if next(program.pointers(function, end), None) or next(program.code_references(function, end), None):
+            return False
+        callers = set()
+        for target, at in program.transfers(function, end):
+            if target != function:
+                return False
+            callers.add(program.function_of(at))
+        return bool(callers) and all(self._follows(caller, function, set()) for caller in callers)
+
+    def _follows(self, caller: int, function: int, seen: Set[int]) -> bool:
+        """Whether every call from *caller* to *function* is followed, there or wherever *caller* itself is."""
+        result = self.results.get(caller)
+        if result is not None:
+            return function not in result.opaque and function in result.callees
+        if caller in seen or caller not in self.covered:
+            return False
+        seen.add(caller)
+        above = {self.program.function_of(at) for _, at in self.program.transfers(caller, caller + 1)}
+        return all(self._follows(upper, function, seen) for upper in above)
 
     def _beginnings(self) -> Iterator[int]:
         program = self.program
@@ -126,21 +173,63 @@ class Discovery:
         budget = analysis.budget
         budget.left = allowed = min(_RUN_STEPS, self.steps)
         try:
-            result = Run(analysis, entry, None).execute()
+            passed = self._arguments(entry)
+            self._passed[entry] = passed
+            result = Run(analysis, entry, entry_state(analysis, passed)).execute()
         except Exhausted:
             self.steps -= allowed
             self._give_up(entry)
             return None
         self.steps -= allowed - budget.left
         self.results[entry] = result
+        for callee in result.curious - self._curious:
+            self._curious.add(callee)
+            self._enqueue(callee)
+        for callee in result.arguments:
+            if callee in self.results and callee != entry and self._arguments(callee) != self._passed.get(callee):
+                self._enqueue(callee)
         if function == entry:
             analysis.waiting.discard(function)
-            if result.informative:
+            if result.informative or (result.small and self._touches(result)):
+                if function not in analysis.followed:
+                    for _, at in self.program.transfers(function, function + 1):
+                        if self.program.function_of(at) in self.results:
+                            self._enqueue(self.program.function_of(at))
                 analysis.followed[function] = result
             else:
                 analysis.followed.pop(function, None)
             self._tell_callers(function, result)
         return result
+
+    def _touches(self, result: Result) -> bool:
+        """Whether it reads or writes a cell, or what may be one."""
+        cells = self.analysis.cells
+        if result.entry in self._curious and result.tiny:
+            return True
+        return any(store.address in cells or store.lost for store in result.stores) or any(
+            address in cells for address in result.reads
+        )
+
+    def _arguments(self, entry: int) -> Tuple[Value, ...]:
+        """What the argument registers of a function hold, where all calls to it were interpreted; else nothing."""
+        program = self.program
+        if entry in program.entrances or program.function_of(entry) != entry:
+            return ()
+        if next(program.pointers(entry, entry + 1), None) or next(program.code_references(entry, entry + 1), None):
+            return ()
+        passed: Optional[List[Value]] = None
+        callers = {program.function_of(at) for _, at in program.transfers(entry, entry + 1)}
+        for caller in callers:
+            result = self.results.get(caller)
+            values = result.arguments.get(entry) if result is not None else None
+            if values is None or self._jumped_into(caller):
+                return ()
+            passed = list(values) if passed is None else [join(a, 0, b, 0) for a, b in zip(passed, values)]
+        return tuple(passed or ())
+
+    def _jumped_into(self, function: int) -> bool:
+        """Whether others jump into the middle of *function*, so that what it passes on there is not known."""
+        return next(self.program.transfers(function + 1, self.program.end_of(function)), None) is not None
 
     def _give_up(self, entry: int) -> None:
         """What is not interpreted may write anything to the variables it names."""

@@ -7,7 +7,7 @@ and is right at the end.
 from __future__ import annotations
 
 import heapq
-from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import auxv
 from .cells import Cells, Store
@@ -17,7 +17,7 @@ from .operations import Abi, Operand, Operation
 from .program import NEVER_RETURN, Program
 from .state import ANYTHING, STACK, STACK_HIGH, State, is_stack, merge
 from .transfer import Transfer
-from .values import PLAIN, UNDEFINED, Value, without_plain
+from .values import PLAIN, UNDEFINED, Value, join, without_plain
 
 MAX_DEPTH = 6
 _MAX_VISITS = 80
@@ -66,7 +66,15 @@ class Result:
         self.unresolved: Set[int] = set()
         self.callees: Set[int] = set()
         self.reads: Set[int] = set()
+        # Instructions of its own, without those of the functions it follows calls to.
+        self.steps = 0
         self.stores: List[Store] = []
+        # Direct callee -> what its argument registers may hold, from all calls to it here.
+        self.arguments: Dict[int, Tuple[Value, ...]] = {}
+        # Direct callees that were not followed with what they are told here.
+        self.opaque: Set[int] = set()
+        # Those of them that are told something of the CPU.
+        self.curious: Set[int] = set()
         # Writes what the CPU said to a cell, or through a pointer nothing is known of.
         self.keeps = False
 
@@ -88,9 +96,14 @@ class Result:
         return self.keeps or (self.exit is not None and (bool(self.exit.facts) or self.returned.informed))
 
     @property
+    def tiny(self) -> bool:
+        """Whether it is cheap to interpret it for every call there is."""
+        return self.steps <= _MAX_WRAPPER
+
+    @property
     def small(self) -> bool:
         """Whether it is cheap to interpret it again for each of its callers."""
-        return len(self.facts) <= _MAX_FOLLOWED
+        return self.steps <= _MAX_FOLLOWED
 
 
 class Analysis:
@@ -127,7 +140,7 @@ class Run(Transfer):
             self.owner = analysis.program.function_of(parents[0])
         self.inner = bool(parents)
         self.walks = analysis.program.walks(self.function)
-        self.first = state if state is not None else _entry_state(analysis)
+        self.first = state if state is not None else entry_state(analysis)
         self.states: Dict[int, State] = {}
         self.visits: Dict[int, int] = {}
         self.queue: List[int] = []
@@ -204,7 +217,12 @@ class Run(Transfer):
             if step is None:
                 return
             facts = self.result.facts
-            facts[address] = facts.get(address, -1) & self.state.facts
+            before = facts.get(address)
+            if before is None:
+                self.result.steps += 1
+                facts[address] = self.state.facts
+            else:
+                facts[address] = before & self.state.facts
             following = address + step.length
             self.at = address
             self.next = following
@@ -412,13 +430,18 @@ class Run(Transfer):
     def _call(self, target: int) -> bool:
         """Follow the call where that may tell something; false when it never returns."""
         self.result.callees.add(target)
+        self._note_arguments(target)
         summary = self.analysis.followed.get(target)
         if summary is None or target in self.parents or target == self.entry or len(self.parents) >= MAX_DEPTH:
+            self.result.opaque.add(target)
+            if summary is None and self.result.asks and self._tells():
+                self.result.curious.add(target)
             return self._call_unknown(target=target)
         if target in self.analysis.waiting:
             return False
         self.result.asks = self.result.asks or summary.asks
         if not summary.small:
+            self.result.opaque.add(target)
             return self._call_summarised(target, summary)
         own = self._private()
         inner = self._followed(target, self._for_callee(own=own))
@@ -429,8 +452,21 @@ class Run(Transfer):
         self._come_back(inner, own=own)
         return True
 
+    def _tells(self) -> bool:
+        """Whether a callee is told something of the CPU: by what it is given, or by being called at all."""
+        registers = self.state.registers
+        return bool(self.state.facts) or any(registers[number].tainted for number in self.analysis.abi.arguments)
+
+    def _note_arguments(self, target: int) -> None:
+        state = self.state
+        passed = tuple(state.registers[number] for number in self.analysis.abi.arguments)
+        known = self.result.arguments.get(target, (UNDEFINED,) * len(passed))
+        self.result.arguments[target] = tuple(
+            join(before, 0, value, state.facts) for before, value in zip(known, passed)
+        )
+
     def _is_small(self) -> bool:
-        return len(self.result.facts) <= _MAX_WRAPPER
+        return self.result.steps <= _MAX_WRAPPER
 
     def _call_summarised(self, target: int, summary: Result) -> bool:
         """A long callee: what it tells whatever its arguments are."""
@@ -483,12 +519,23 @@ class Run(Transfer):
             run = Run(analysis, target, state, (*self.parents, self.entry))
             found = run.execute()
             analysis.memo[key] = found
-        for way, facts in found.ways.items():
-            if way.kind in ("pointer", "span"):
-                self.result.way(way.target, way.at, way.kind, facts | self.state.facts)
         here = self.state.facts
+        own = self.result
+        for way, facts in found.ways.items():
+            own.way(way.target, way.at, way.kind, facts | here)
+        for address, facts in found.facts.items():
+            own.facts[address] = own.facts.get(address, -1) & (facts | here)
+        for address, told in found.tests.items():
+            own.tests[address] = own.tests.get(address, 0) | told
+        own.opaque |= found.opaque
+        own.callees |= found.callees
         self.pending.extend(store._replace(facts=store.facts | here) for store in found.stores)
         self.result.reads |= found.reads
+        for callee, passed in found.arguments.items():
+            known = self.result.arguments.get(callee, (UNDEFINED,) * len(passed))
+            self.result.arguments[callee] = tuple(
+                join(before, 0, value, self.state.facts) for before, value in zip(known, passed)
+            )
         return found
 
     def _come_back(self, inner: Result, *, own: bool) -> None:
@@ -559,13 +606,17 @@ class Run(Transfer):
         return True
 
 
-def _entry_state(analysis: Analysis) -> State:
+def entry_state(analysis: Analysis, arguments: Sequence[Value] = ()) -> State:
+    """The state at the entry of a function; *arguments*: what is known of its argument registers."""
     state = State()
     abi = analysis.abi
     # On x86-64 the return address makes the stack pointer 8 less than a multiple of 16.
     stack = STACK - abi.pushed
     state.registers[abi.stack] = Value({stack: 0})
     state.havoc = stack
+    for number, value in zip(abi.arguments, arguments):
+        # Pointers to a caller's stack mean nothing here.
+        state.registers[number] = PLAIN if any(is_stack(key) for key in value.keys) else value
     return state
 
 

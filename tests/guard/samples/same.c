@@ -1,0 +1,12 @@
+/* The test and the code it guards stand in one function. */
+#include "common.h"
+#include "main.h"
+
+DISPATCHER NOINLINE void dispatch(int *out, const int *in)
+{
+    BEFORE(out, in);
+    if (TEST)
+        FAST_HERE(out, in);
+    else
+        plain(out, in);
+}
