@@ -9,7 +9,7 @@ import venv
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict
 
 import pytest
 
@@ -46,12 +46,21 @@ def run_suite(python: Path, folder: Path, *arguments: str) -> Outcome:
     return Outcome(result.returncode, tests, result.stdout + result.stderr)
 
 
-def install(python: Path, requirements: Sequence[str]) -> None:
-    """Put *requirements* into the environment of *python*; an index that is not there ends the test."""
-    command = [str(python), "-m", "pip", "install", "-q", *requirements]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+NEEDS = ("pytest>=8", "hypothesis", "lmdb>=1.6", "cffi>=1.17; platform_python_implementation != 'PyPy'")
+
+
+def install(python: Path, wheel: str) -> None:
+    """Put *wheel* and what the suite needs into the environment of *python*.
+
+    An index that is not there ends the test; a wheel that cannot be installed fails it.
+    """
+    pip = [str(python), "-m", "pip"]
+    result = subprocess.run([*pip, "install", "-q", *NEEDS], capture_output=True, text=True, check=False)
     if result.returncode:
-        missing(f"pip cannot install {', '.join(map(str, requirements))}: {result.stderr[-800:]}")
+        missing(f"pip cannot install {', '.join(NEEDS)}: {result.stderr[-800:]}")
+    for command in ([*pip, "install", "-q", "--no-deps", wheel], [*pip, "check"]):
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +69,7 @@ def equipped(example_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     home = tmp_path_factory.mktemp("equipped") / "venv"
     venv.create(home, with_pip=True, symlinks=True)
     python = home / "bin" / "python"
-    install(python, [str(example_wheel), "pytest>=8", "hypothesis", "lmdb>=1.6"])
+    install(python, str(example_wheel))
     return python
 
 
