@@ -121,7 +121,7 @@ def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[st
     built = one.work_dir / "built"
     built.mkdir()
     with _enforced(one) as session:
-        name = _call_wrapped(one, session, "build_wheel", built, metadata_directory)
+        name = _call_wrapped(one, "build_wheel", built, metadata_directory)
         log = session.log()
     with one.reporter.stage("finish"):
         final = _finish(one, built / name, trees, rooms)
@@ -149,8 +149,8 @@ def build_editable(one: Job, wheel_directory: Path, metadata_directory: Optional
     _fetch(one)
     built = one.work_dir / "built"
     built.mkdir()
-    with _enforced(one) as session:
-        name = _call_wrapped(one, session, "build_editable", built, metadata_directory)
+    with _enforced(one):
+        name = _call_wrapped(one, "build_editable", built, metadata_directory)
     return publish(built / name, wheel_directory).name
 
 
@@ -224,7 +224,7 @@ def _tell(log: CompileLog, reporter: Reporter) -> None:
     reporter.note(f"compile log: {log.summary()}")
 
 
-def _call_wrapped(one: Job, session: Session, hook: str, folder: Path, metadata_directory: Optional[str]) -> str:
+def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optional[str]) -> str:
     """Build the artifacts, then let the wrapped backend build the wheel around them."""
     wrapped = one.wrapped()
     if one.settings.backend != SETUPTOOLS:
@@ -232,25 +232,25 @@ def _call_wrapped(one: Job, session: Session, hook: str, folder: Path, metadata_
             return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
     from .distribution import Additions, added
 
-    outputs = _outputs(one, session)
+    outputs = _outputs(one)
     additions = Additions(one.settings.cffi_modules, outputs, one.work_dir / "setuptools")
     with one.reporter.stage("setuptools"), added(additions):
         return wrapped.call(hook, folder, one.resolved.passed_on, metadata_directory)
 
 
-def _outputs(one: Job, session: Session) -> Tuple[Output, ...]:
+def _outputs(one: Job) -> Tuple[Output, ...]:
     from .distribution import Output
 
     outputs: List[Output] = []
     for executable in one.settings.executables:
-        program = _program(one, executable, session)
+        program = _program(one, executable)
         outputs.append(Output(program, f"{executable.destination.rstrip('/')}/{executable.name}", executable=True))
     for data in one.settings.data:
         outputs += [Output(path, target, executable=False) for path, target in select(one.project_dir, data)]
     return tuple(outputs)
 
 
-def _program(one: Job, executable: Executable, session: Session) -> Path:
+def _program(one: Job, executable: Executable) -> Path:
     """The program of *executable*, compiled now or taken from the cache."""
     work_dir = one.work_dir / "programs"
 
@@ -270,7 +270,7 @@ def _program(one: Job, executable: Executable, session: Session) -> Path:
         return make()
     source = inside(one.project_dir, executable.source, "source")
     with one.reporter.stage(f"{executable.name} (cache)"):
-        key = key_of(executable, source, one.settings, session.environ, one.environ)
+        key = key_of(executable, source, one.settings, one.environ)
         return cache.get(key, work_dir / "cached" / executable.name, make)
 
 

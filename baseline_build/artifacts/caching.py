@@ -43,13 +43,11 @@ def folder_of(settings: Settings, environ: Mapping[str, str]) -> Optional[Path]:
     return base / "baseline-build"
 
 
-def key_of(
-    executable: Executable, source: Path, settings: Settings, enforced: Mapping[str, str], environ: Mapping[str, str]
-) -> str:
+def key_of(executable: Executable, source: Path, settings: Settings, environ: Mapping[str, str]) -> str:
     """The key of a program: equal keys, equal bytes.
 
     :param source: the folder with its sources.
-    :param enforced: variables that enforcement changed; what they were before is what *environ* says.
+    :param environ: the variables as the frontend set them, before enforcement: its shims are in :func:`_own_digest`.
     """
     facts: List[object] = [
         _own_digest(),
@@ -58,8 +56,8 @@ def key_of(
         [repr(settings.level), settings.strict, settings.enforce, repr(settings.kernels)],
         [settings.target, settings.toolchain],
         {name: environ.get(name, "") for name in _VARIABLES},
-        [_answer([name, "--version"], enforced) for name in _tools(environ)],
-        _answer(["cmake", "--version"], enforced),
+        [_answer([name, "--version"], environ) for name in _tools(environ)],
+        _answer(["cmake", "--version"], environ),
         _system(),
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8")).hexdigest()
@@ -72,12 +70,11 @@ def _tools(environ: Mapping[str, str]) -> Sequence[str]:
 
 def _answer(command: Sequence[str], environ: Mapping[str, str]) -> str:
     """What a tool says of itself; empty for one that is not there."""
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environ})
-    except OSError:
+    path = shutil.which(command[0], path=environ.get("PATH"))
+    if path is None:
         return ""
-    # The path by which a shim calls the compiler must not count, its version must.
-    return answer.stdout.replace(command[0], "")
+    answer = subprocess.run([path, *command[1:]], capture_output=True, text=True, check=False, env=dict(environ))
+    return answer.stdout
 
 
 def _system() -> str:

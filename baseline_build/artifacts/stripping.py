@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Sequence, Set, Tuple
 
-from ..elf import parse
+from ..elf.headers import read_header, read_sections, section_data
 from ..errors import BrokenInputError, ToolError
 from .reporter import Reporter
 from .running import run_tool
@@ -157,7 +157,8 @@ def _file_offset(address: int, loads: List[Tuple[int, int, int]]) -> int:
 
 def machine_of(path: Path) -> str:
     """The machine of the ELF file at *path*, under the name reports use."""
-    return parse(path.read_bytes(), path.name).machine.value
+    header, _ = read_header(path.read_bytes(), path.name)
+    return header.machine.value
 
 
 def compilers_of(files: Sequence[Path]) -> Tuple[Tuple[str, str], ...]:
@@ -168,10 +169,10 @@ def compilers_of(files: Sequence[Path]) -> Tuple[Tuple[str, str], ...]:
     """
     found: Set[Tuple[str, bytes]] = set()
     for path in files:
-        data = path.read_bytes()
-        for section in parse(data, path.name).sections:
+        header, window = read_header(path.read_bytes(), path.name)
+        for section in read_sections(header, window):
             if section.name == ".comment":
-                text = data[section.offset : section.offset + section.size]
+                text = section_data(window, section)
                 found.update((name, match) for name, pattern in _COMMENTS for match in pattern.findall(text))
     return tuple(sorted((name, version.decode("ascii")) for name, version in found))
 
