@@ -106,7 +106,13 @@ class TransactionHandle:
         view = memoryview(data).toreadonly()
         key = id(view)
         views = self._views
-        views[key] = weakref.ref(view, lambda _: views.pop(key, None))
+
+        def forget(reference: Any) -> None:
+            # Where such calls come late, another view may have the same identity by now.
+            if views.get(key) is reference:
+                del views[key]
+
+        views[key] = weakref.ref(view, forget)
         return view
 
     def release_views(self) -> None:
