@@ -85,3 +85,25 @@ def test_damaged_debug_information_is_one_error(sources: Path) -> None:
 def test_files_without_debug_information_say_so(sources: Path) -> None:
     samples.run("gcc", "part/first.c", "second.c", "-o", "program", cwd=sources)
     assert not lines.available(elf.parse((sources / "program").read_bytes(), "program"))
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_line_programs_give_the_rows_pyelftools_gives(tmp_path: Path, compiler: str, version: int) -> None:
+    require_tool(compiler)
+    (tmp_path / "sample.c").write_text(samples.SOURCE.replace('ifunc("choose")', "weak"))
+    samples.run(compiler, f"-gdwarf-{version}", "-O2", "-fPIC", "-c", "sample.c", cwd=tmp_path)
+    samples.run(compiler, "-shared", "sample.o", "-o", "sample.so", cwd=tmp_path)
+    image = elf.parse((tmp_path / "sample.so").read_bytes(), "sample.so")
+    with closing(lines.Lines(image)) as reader:
+        seen = 0
+        for unit in reader._dwarf.iter_CUs():
+            program = reader._dwarf.line_program_for_CU(unit)
+            expected = [
+                (entry.state.address, entry.state.file, 0 if entry.state.end_sequence else entry.state.line)
+                for entry in program.get_entries()
+                if entry.state is not None
+            ]
+            assert reader._run(program) == expected
+            seen += len(expected)
+    assert seen > 20
