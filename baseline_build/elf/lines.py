@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from .line_program import Machine, Parameters, Row
 from .model import Image
 from .reading import broken
 
@@ -98,7 +99,7 @@ class Lines:
         if debug > MAX_DEBUG_BYTES:
             raise broken("BB409", f"its debug information has {debug >> 20} MiB, more than is read", image.name)
         self._stream = io.BufferedReader(_Stream(image.data))
-        self._units: Dict[int, Tuple[List[Tuple[int, int, int]], Any, Optional[str]]] = {}
+        self._units: Dict[int, Tuple[List[Row], Any, Optional[str]]] = {}
         self._ranges: Optional[List[Tuple[int, int, int]]] = None
         with _damage(image):
             from elftools.elf.elffile import ELFFile
@@ -158,7 +159,7 @@ class Lines:
             shift = 0 if getattr(entry, "is_absolute", False) else base
             yield entry.begin_offset + shift, entry.end_offset + shift, unit.cu_offset
 
-    def _read_unit(self, offset: int) -> Tuple[List[Tuple[int, int, int]], Any, Optional[str]]:
+    def _read_unit(self, offset: int) -> Tuple[List[Row], Any, Optional[str]]:
         unit = self._dwarf.get_CU_at(offset)
         top = unit.get_top_DIE()
         producer = top.attributes.get("DW_AT_producer")
@@ -166,15 +167,27 @@ class Lines:
         program = self._dwarf.line_program_for_CU(unit)
         if program is None:
             return [], str, flags
-        rows = []
-        for entry in program.get_entries():
-            state = entry.state
-            if state is not None:
-                rows.append((state.address, state.file, 0 if state.end_sequence else state.line or 0))
-        rows.sort()
+        rows = sorted(self._run(program))
         directory = top.attributes.get("DW_AT_comp_dir")
         home = directory.value.decode("utf-8", "backslashreplace") if directory is not None else ""
         return rows, _Files(program.header, home), flags
+
+    def _run(self, program: Any) -> List[Row]:
+        header = program.header
+        # DWARF before version 4 does not know instructions of several operations.
+        operations = header["maximum_operations_per_instruction"] if header["version"] >= 4 else 1
+        parameters = Parameters(
+            header["minimum_instruction_length"],
+            operations,
+            header["line_base"],
+            header["line_range"],
+            header["opcode_base"],
+            tuple(header["standard_opcode_lengths"]),
+            "little" if self.image.order == "<" else "big",
+        )
+        program.stream.seek(program.program_start_offset)
+        code = program.stream.read(program.program_end_offset - program.program_start_offset)
+        return Machine(code, parameters).run()
 
 
 class _Files:
