@@ -50,7 +50,7 @@ class DisconnectedError(Exception):
 class Session:
     """A connection to one emulated process."""
 
-    def __init__(self, path: str, machine: str, alive: Callable[[], bool], patience: float = 60.0) -> None:
+    def __init__(self, path: str, machine: str, alive: Callable[[], bool], patience: float = 600.0) -> None:
         """Connect to the socket at *path*, which the emulator creates when it starts.
 
         :param alive: tells whether the process is still there; waiting ends when it is not.

@@ -135,6 +135,7 @@ class _Watcher:
         self._illegal: List[int] = []
         self._ended: Set[int] = set()
         self._launches = 0
+        self._sockets: Dict[int, Path] = {}
         self._notes: List[str] = []
         self._followed = False
 
@@ -177,10 +178,10 @@ class _Watcher:
 
     def _prefix(self, process: int) -> List[str]:
         """The emulator's command line up to the program, with a debugger socket of its own for *process*."""
-        return [self._emulator, "-cpu", self._cpu.model, "-g", str(self._socket(process))]
-
-    def _socket(self, process: int) -> Path:
-        return self._scratch / f"{process}.{self._launches}"
+        self._launches += 1
+        # A number of its own for each start: a process may run several programs, one after the other.
+        path = self._sockets[process] = self._scratch / str(self._launches)
+        return [self._emulator, "-cpu", self._cpu.model, "-g", str(path)]
 
     def _start(self, line: List[str], environ: Mapping[str, str], cwd: Optional[Path]) -> subprocess.Popen[bytes]:
         command = [*self._prefix(0), "-0", line[0], *line]
@@ -197,26 +198,22 @@ class _Watcher:
             self._followed = True
             if not family.can_follow(self._cpu.machine) and self._cpu.machine == _own_machine():
                 self._note("programs that the command starts ran on this machine's own CPU")
-        self._watch(process.pid, self._socket(0), line[0])
+        self._watch(process.pid, self._sockets[0], line[0])
         return process
 
     def _supervise(self, process: subprocess.Popen[bytes]) -> int:
         if self._followed:
-            status = family.wait(process, self._emulator, self._child_prefix, self._child_started, self._child_ended)
+            status = family.wait(process, self._emulator, self._prefix, self._child_started, self._child_ended)
         else:
             _, status = os.waitpid(process.pid, 0)
             self._child_ended(process.pid, status)
         process.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         return process.returncode
 
-    def _child_prefix(self, process: int) -> List[str]:
-        self._launches += 1
-        return self._prefix(process)
-
     def _child_started(self, process: int) -> None:
-        path = self._socket(process)
+        path = self._sockets.get(process)
         arguments = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-        if str(path).encode() not in arguments:
+        if path is None or str(path).encode() not in arguments:
             return  # the command runs qemu itself; what happens in there is its own affair
         program = arguments[arguments.index(b"-0") + 2].decode("utf-8", "surrogateescape")
         self._watch(process, path, program)
@@ -228,6 +225,7 @@ class _Watcher:
 
     def _watch(self, process: int, path: Path, program: str) -> None:
         thread = threading.Thread(target=self._debug, args=(process, path, program), name=f"gdb-{process}", daemon=True)
+        self._ended.discard(process)  # numbers are given again
         self._sessions[process] = thread
         thread.start()
 
