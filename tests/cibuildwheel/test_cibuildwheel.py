@@ -62,7 +62,7 @@ def step_seconds(output: str) -> Dict[str, List[float]]:
     steps: Dict[str, List[float]] = {}
     title = ""
     for line in output.splitlines():
-        if line.endswith("...") and not line.startswith(" "):
+        if re.match(r"[A-Z][\w ]+\.\.\.$", line):
             title = line.strip(" .")
         took = re.search(r"✓ ([0-9.]+)s", line)
         if took and title:
@@ -90,6 +90,8 @@ def test_example_project_on_cpython_and_pypy(workshop: Workshop, tool: Path, tmp
         assert status == 0, text
     first, second = step_seconds(result.stdout)["Building wheel"]
     print(f"first interpreter {first:.1f} s, second {second:.1f} s: {second / first:.0%}")
+    calls = [int(number) for number in re.findall(r"compile log: (\d+) compiler calls", result.stdout)]
+    assert calls[1] < calls[0] / 4, "the second interpreter compiled flatc again"
 
 
 PROGRAM = {
