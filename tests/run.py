@@ -39,8 +39,16 @@ def _environment() -> Path:
     venv.create(home, with_pip=True, clear=True)
     pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+    _compile_engine(python)
     stamp.write_text(wanted)
     return python
+
+
+def _compile_engine(python: Path) -> None:
+    """Build the optional compiled decoder in place; without it the portable one is used, and said to be."""
+    command = [str(python), "-m", "baseline_build.decode._engine_build"]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        print("tests/run.py: the compiled decoder could not be built; the portable one is used", file=sys.stderr)
 
 
 def _checks(python: Path) -> List[List[str]]:
