@@ -19,7 +19,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-from typing import List
+from typing import List, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
@@ -28,27 +28,35 @@ TIERS = ("fast", "check", *SLOW)
 
 
 def _environment() -> Path:
-    """The interpreter of the test environment, made or renewed where needed."""
+    """The interpreter of the test environment, made or renewed where needed, with the compiled decoder up to date."""
     home = Path(os.environ.get("BASELINE_BUILD_TEST_VENV", ROOT / ".venv-tests"))
     python = home / "bin" / "python"
-    stamp = home / "requirements.sha256"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return python
-    print(f"tests/run.py: making the test environment {home}", file=sys.stderr)
-    venv.create(home, with_pip=True, clear=True)
-    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
-    _compile_engine(python)
-    stamp.write_text(wanted)
+    if _changed(home / "requirements.sha256", REQUIREMENTS):
+        print(f"tests/run.py: making the test environment {home}", file=sys.stderr)
+        venv.create(home, with_pip=True, clear=True)
+        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=True)
+        _remember(home / "requirements.sha256", REQUIREMENTS)
+    engine = sorted((ROOT / "baseline_build" / "decode").glob("_engine*.[cp]*"))
+    sources = [path for path in engine if path.suffix in {".c", ".py"}]
+    if _changed(home / "engine.sha256", *sources):
+        command = [str(python), "-m", "baseline_build.decode._engine_build"]
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            print("tests/run.py: no compiled decoder could be built; the portable one is used", file=sys.stderr)
+        _remember(home / "engine.sha256", *sources)
     return python
 
 
-def _compile_engine(python: Path) -> None:
-    """Build the optional compiled decoder in place; without it the portable one is used, and said to be."""
-    command = [str(python), "-m", "baseline_build.decode._engine_build"]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
-        print("tests/run.py: the compiled decoder could not be built; the portable one is used", file=sys.stderr)
+def _digest(files: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files) + sys.version.encode()).hexdigest()
+
+
+def _changed(stamp: Path, *files: Path) -> bool:
+    return not stamp.is_file() or stamp.read_text() != _digest(files)
+
+
+def _remember(stamp: Path, *files: Path) -> None:
+    stamp.write_text(_digest(files))
 
 
 def _checks(python: Path) -> List[List[str]]:
