@@ -55,11 +55,11 @@ ffibuilder.set_source("tiny._one", "static int one(int x) { return x + 1; }")
 """,
     "hello/CMakeLists.txt": """
 cmake_minimum_required(VERSION 3.16)
-project(hello CXX)
-set(CMAKE_CXX_FLAGS "${CMAKE_CXX_FLAGS} -march=native")
-add_executable(hello hello.cpp)
+project(hello C)
+set(CMAKE_C_FLAGS "${CMAKE_C_FLAGS} -march=native")
+add_executable(hello hello.c)
 """,
-    "hello/hello.cpp": '#include <iostream>\nint main() { std::cout << "hello from afar" << std::endl; }\n',
+    "hello/hello.c": '#include <stdio.h>\nint main(void) { puts("hello from afar"); return 0; }\n',
 }
 
 
@@ -186,7 +186,7 @@ def _need_zig() -> None:
 def test_real_builds(
     tmp_path: Path, settings: Dict[str, str], machine: int, suffix: str, emulator: tuple[str, ...]
 ) -> None:
-    """A module, a CFFI module and a C++ program that ask for -march=native, for another machine, proven baseline."""
+    """A module, a CFFI module and a program that ask for -march=native, for another machine, proven baseline."""
     if "toolchain" in settings:
         _need_zig()
     else:
