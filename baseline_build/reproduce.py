@@ -117,7 +117,8 @@ def _build(
             if not os.path.islink(path):
                 moment = os.stat(path).st_mtime + under.age
                 os.utime(path, (moment, moment))
-    environ = {**os.environ, **dict(under.environ)}
+    # A program taken from the cache of the first build would hide what differs.
+    environ = {**os.environ, **dict(under.environ), "BASELINE_BUILD_CACHE": "off"}
     pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"]
     _call([*pip, *arguments, "-w", str(out), "."], copy, environ, under.umask)
     if sdist:
