@@ -1,7 +1,7 @@
 """The one test command: makes its own environment, then runs the tier it is asked for.
 
 ``python3 tests/run.py``            the fast tier, what a contributor runs before every commit
-``python3 tests/run.py check``      ruff, mypy --strict, import contract
+``python3 tests/run.py check``      ruff, mypy --strict, import contract, workflows
 ``python3 tests/run.py corpus``     real wheels, downloaded by name and hash
 ``python3 tests/run.py fuzz``       differential and random tests, a slice of them
 ``python3 tests/run.py cibuildwheel``   a real cibuildwheel run through podman (needs root and Debian's debootstrap)
@@ -61,11 +61,16 @@ def _remember(stamp: Path, *files: Path) -> None:
 
 def _checks(python: Path) -> List[List[str]]:
     tool = str(python)
+    workflows = [str(path) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
+    actions = [str(path) for path in sorted((ROOT / ".github" / "actions").glob("*/action.yml"))]
     return [
         [tool, "-m", "ruff", "check", "."],
         [tool, "-m", "ruff", "format", "--check", "."],
         [tool, "-m", "mypy", "--strict"],
         [str(python.with_name("lint-imports"))],
+        [str(python.with_name("zizmor")), "-q", "--offline", "--persona", "pedantic", ".github"],
+        [str(python.with_name("check-jsonschema")), "--builtin-schema", "vendor.github-workflows", *workflows],
+        [str(python.with_name("check-jsonschema")), "--builtin-schema", "vendor.github-actions", *actions],
     ]
 
 
