@@ -14,10 +14,10 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tu
 from . import arithmetic
 from .program import Program
 from .state import THREADS, is_thread
-from .values import PLAIN, UNDEFINED, Value, constant, join
+from .values import PLAIN, UNDEFINED, Value, as_bits, constant, join
 
 _Key = Tuple[int, int]
-_MAX_TIMES = 4
+_MAX_GROWING = 8
 _NO_STORES: Dict[int, Dict[int, Value]] = {}
 
 
@@ -39,7 +39,6 @@ class Cells:
         # Address -> size -> owner (the function interpreted) -> what it stores there.
         self._stores: Dict[int, Dict[int, Dict[int, Value]]] = {}
         self._owned: Dict[int, Set[_Key]] = {}
-        self._times: Dict[int, int] = {}
         self._cells: Set[int] = set()
         self._readers: Dict[int, Set[int]] = {}
         # Functions that must be interpreted again because a cell they read changed.
@@ -58,7 +57,6 @@ class Cells:
         """Forget all stores; the cells stay cells."""
         self._stores.clear()
         self._owned.clear()
-        self._times.clear()
         self._readers.clear()
         self.stale.clear()
         self.version += 1
@@ -68,34 +66,59 @@ class Cells:
         for owners in self._stores.get(address, {}).values():
             yield from owners
 
-    def replace(self, owner: int, stores: Sequence[Store]) -> None:
-        """*owner* was interpreted (again): *stores* is all it writes.
+    def begin(self, owner: int) -> Dict[_Key, Value]:
+        """*owner* is going to be interpreted (again): for now it stores nothing. What it stored is returned."""
+        before: Dict[_Key, Value] = {}
+        for address, size in self._owned.pop(owner, ()):
+            value = self._stores[address][size].pop(owner, None)
+            if value is not None:
+                before[address, size] = value
+        self.version += 1
+        return before
 
-        A function that changes what it reads may waver between two descriptions of the same; after a few times what it
-        told before is kept, so that it settles.
+    def add(self, owner: int, stores: Sequence[Store], repeats: int) -> bool:
+        """*owner* stores this too; whether that is new and changes what it reads itself.
+
+        :param repeats: how often that was so; then sets that still grow are described bit by bit.
         """
-        times = self._times[owner] = self._times.get(owner, 0) + 1
-        fresh: Dict[_Key, Value] = {}
+        owned = self._owned.setdefault(owner, set())
+        again = False
         for store in stores:
             for key, value in self._keys(store):
-                fresh[key] = join(fresh.get(key, UNDEFINED), 0, value, store.facts)
-        gone = self._owned.get(owner, set()) - set(fresh) if times <= _MAX_TIMES else set()
-        for key in gone:
-            del self._stores[key[0]][key[1]][owner]
-            self._changed(*key)
-        for (address, size), value in fresh.items():
-            owners = self._stores.setdefault(address, {}).setdefault(size, {})
-            before = owners.get(owner)
-            if before is not None and times > _MAX_TIMES:
-                value = join(before, 0, value, 0)
-            if before == value:
-                continue
-            owners[owner] = value
-            self._changed(address, size)
-            if address not in self._cells and value.informed:
-                self._cells.add(address)
-                self.fresh.append(address)
-        self._owned[owner] = set(fresh) | (self._owned.get(owner, set()) - gone)
+                address, size = key
+                owners = self._stores.setdefault(address, {}).setdefault(size, {})
+                before = owners.get(owner, UNDEFINED)
+                after = join(before, 0, value, store.facts)
+                if repeats and len(after.keys) > max(len(before.keys), _MAX_GROWING):
+                    after = Value({}, as_bits(after), after.plain)
+                owned.add(key)
+                if after == before:
+                    continue
+                owners[owner] = after
+                self.version += 1
+                again = again or owner in self._readers_of(address, size)
+                if address not in self._cells and after.informed:
+                    self._cells.add(address)
+                    self.fresh.append(address)
+        return again
+
+    def settle(self, owner: int, before: Dict[_Key, Value]) -> None:
+        """*owner* has been interpreted: whoever reads what it now stores differently is out of date."""
+        now = {key: self._stores[key[0]][key[1]][owner] for key in self._owned.get(owner, ())}
+        for key in {*before, *now}:
+            if before.get(key) != now.get(key):
+                self.stale |= self._readers_of(*key) - {owner}
+
+    def forget(self, owner: int) -> None:
+        """*owner* stores nothing of its own."""
+        before = self.begin(owner)
+        self.settle(owner, before)
+
+    def _readers_of(self, address: int, size: int) -> Set[int]:
+        found: Set[int] = set()
+        for block in {address & ~15, address + size - 1 & ~15}:
+            found |= self._readers.get(block, set())
+        return found
 
     def _keys(self, store: Store) -> Iterator[Tuple[_Key, Value]]:
         address = store.address
@@ -109,18 +132,14 @@ class Cells:
             for size in set(self._stores.get(at, ())) | {8}:
                 yield (at, size), PLAIN
 
-    def _changed(self, address: int, size: int) -> None:
-        self.version += 1
-        for block in {address & ~15, address + size - 1 & ~15}:
-            self.stale |= self._readers.get(block, set())
-
     def lose(self, address: int, owner: int) -> None:
         """Code that is not interpreted may write the cell at *address*."""
         for size in set(self._stores.get(address, ())) | {8}:
             owners = self._stores.setdefault(address, {}).setdefault(size, {})
             if owners.get(~owner) is not PLAIN:
                 owners[~owner] = PLAIN
-                self._changed(address, size)
+                self.version += 1
+                self.stale |= self._readers_of(address, size)
 
     def _at(self, address: int, size: int) -> Value:
         result = UNDEFINED

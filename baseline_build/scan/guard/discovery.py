@@ -7,8 +7,8 @@ interpreted: whatever happens there happens without a test.
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Deque, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
+import heapq
+from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .interpreter import Analysis, Budget, Exhausted, Result, Run, entry_state
 from .program import Program
@@ -17,7 +17,9 @@ from .values import Value, join
 
 _TOTAL_STEPS = 6_000_000
 _RUN_STEPS = 250_000
-_MAX_RUNS_PER_FUNCTION = 40
+_MAX_RUNS_PER_FUNCTION = 15
+_MAX_REPEATS = 12
+_MAX_HEIGHT = 6
 _MAX_OWNERS = 8
 _MAX_ROUNDS = 3
 _NEAR = 64
@@ -34,11 +36,13 @@ class Discovery:
         self.results: Dict[int, Result] = {}
         # Functions that could not be interpreted within the budget, and all that were chosen.
         self.given_up: Set[int] = set()
-        self._queue: Deque[int] = deque()
+        self._queue: List[Tuple[int, int]] = []
         self._queued: Set[int] = set()
         # Functions that need no interpretation of their own, see _settle.
         self.covered: Set[int] = set()
         self._runs: Dict[int, int] = {}
+        # The last result of each function, also of earlier rounds.
+        self._last: Dict[int, Result] = {}
         # Functions that code which asks the CPU tells something of it.
         self._curious: Set[int] = set()
         self._passed: Dict[int, Tuple[Value, ...]] = {}
@@ -79,7 +83,7 @@ class Discovery:
     def _drain(self) -> None:
         for _ in range(_MAX_ROUNDS):
             while self._queue:
-                function = self._queue.popleft()
+                function = heapq.heappop(self._queue)[1]
                 self._queued.discard(function)
                 if function not in self.covered:
                     self.interpret(function)
@@ -92,7 +96,7 @@ class Discovery:
         covered = {function for function in self.analysis.followed if self._is_covered(function)}
         for function in covered - self.covered:
             if self.results.pop(function, None) is not None:
-                self.analysis.cells.replace(function, ())
+                self.analysis.cells.forget(function)
         lost = self.covered - covered
         self.covered = covered
         for function in lost:
@@ -143,7 +147,14 @@ class Discovery:
         for whole in self._wholes(function):
             if whole not in self._queued and whole not in self.given_up:
                 self._queued.add(whole)
-                self._queue.append(whole)
+                heapq.heappush(self._queue, (self._height(whole, 0), whole))
+
+    def _height(self, function: int, depth: int) -> int:
+        """Callees before callers: how many calls lie below, as far as was seen."""
+        result = self._last.get(function)
+        if result is None or depth > _MAX_HEIGHT:
+            return depth
+        return max([self._height(callee, depth + 1) for callee in result.callees if callee in self._last] + [depth])
 
     def _wholes(self, function: int) -> Set[int]:
         """*function*, or those it is a part of: a part is interpreted where control comes from, with what holds there."""
@@ -165,41 +176,62 @@ class Discovery:
     def interpret(self, entry: int) -> Optional[Result]:
         """Interpret the function (or inner entry) at *entry*; ``None`` where that costs too much."""
         runs = self._runs[entry] = self._runs.get(entry, 0) + 1
+        cells = self.analysis.cells
+        before = cells.begin(entry)
+        result = None
+        if runs <= _MAX_RUNS_PER_FUNCTION:
+            for repeats in range(_MAX_REPEATS):
+                result = self._run(entry)
+                # What it stores may change what it reads: begin again with that, until nothing is new.
+                if result is None or not cells.add(entry, result.stores, repeats):
+                    break
+            else:
+                result = None
+        if result is None:
+            cells.forget(entry)
+            self._give_up(entry)
+            return None
+        cells.settle(entry, before)
+        self._keep(entry, result)
+        return result
+
+    def _run(self, entry: int) -> Optional[Result]:
+        budget = self.analysis.budget
+        if self.steps <= 0:
+            return None
+        budget.left = allowed = min(_RUN_STEPS, self.steps)
+        passed = self._arguments(entry)
+        self._passed[entry] = passed
+        try:
+            return Run(self.analysis, entry, entry_state(self.analysis, passed)).execute()
+        except Exhausted:
+            return None
+        finally:
+            self.steps -= allowed - max(budget.left, 0)
+
+    def _keep(self, entry: int, result: Result) -> None:
         analysis = self.analysis
         function = self.program.function_of(entry)
-        if runs > _MAX_RUNS_PER_FUNCTION or self.steps <= 0:
-            self._give_up(entry)
-            return None
-        budget = analysis.budget
-        budget.left = allowed = min(_RUN_STEPS, self.steps)
-        try:
-            passed = self._arguments(entry)
-            self._passed[entry] = passed
-            result = Run(analysis, entry, entry_state(analysis, passed)).execute()
-        except Exhausted:
-            self.steps -= allowed
-            self._give_up(entry)
-            return None
-        self.steps -= allowed - budget.left
         self.results[entry] = result
+        self._last[entry] = result
         for callee in result.curious - self._curious:
             self._curious.add(callee)
             self._enqueue(callee)
         for callee in result.arguments:
             if callee in self.results and callee != entry and self._arguments(callee) != self._passed.get(callee):
                 self._enqueue(callee)
-        if function == entry:
-            analysis.waiting.discard(function)
-            if result.informative or (result.small and self._touches(result)):
-                if function not in analysis.followed:
-                    for _, at in self.program.transfers(function, function + 1):
-                        if self.program.function_of(at) in self.results:
-                            self._enqueue(self.program.function_of(at))
-                analysis.followed[function] = result
-            else:
-                analysis.followed.pop(function, None)
-            self._tell_callers(function, result)
-        return result
+        if function != entry:
+            return
+        analysis.waiting.discard(function)
+        if result.informative or (result.small and self._touches(result)):
+            if function not in analysis.followed:
+                for _, at in self.program.transfers(function, function + 1):
+                    if self.program.function_of(at) in self.results:
+                        self._enqueue(self.program.function_of(at))
+            analysis.followed[function] = result
+        else:
+            analysis.followed.pop(function, None)
+        self._tell_callers(function, result)
 
     def _touches(self, result: Result) -> bool:
         """Whether it reads or writes a cell, or what may be one."""
@@ -220,7 +252,7 @@ class Discovery:
         passed: Optional[List[Value]] = None
         callers = {program.function_of(at) for _, at in program.transfers(entry, entry + 1)}
         for caller in callers:
-            result = self.results.get(caller)
+            result = self.results.get(caller) or self._last.get(caller)
             values = result.arguments.get(entry) if result is not None else None
             if values is None or self._jumped_into(caller):
                 return ()

@@ -127,6 +127,14 @@ class Graph:
             node = tree.get(node)
         return chain if node == EXIT else []
 
+    def ranks(self) -> Dict[int, int]:
+        """Blocks in an order in which each comes after those before it, apart from loops."""
+        forward = {
+            block.start: [target for target in block.next if target in self.blocks] for block in self.blocks.values()
+        }
+        order = _postorder(self.entry, forward)
+        return {start: len(order) - index for index, start in enumerate(order)}
+
     def before(self) -> Mapping[int, int]:
         """Immediate dominators by block."""
         forward = {

@@ -12,6 +12,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tu
 from . import auxv
 from .cells import Cells, Store
 from .conditions import Flags, Outcome, decide
+from .graph import Graph
 from .liveness import Liveness
 from .operations import Abi, Operand, Operation
 from .program import NEVER_RETURN, Program
@@ -113,12 +114,21 @@ class Analysis:
         self.program = program
         self.cells = Cells(program)
         self.budget = budget
+        self._orders: Dict[int, Dict[int, int]] = {}
         self.liveness = Liveness(program)
         # Functions worth following into from a caller.
         self.followed: Dict[int, Result] = {}
         # Those of them that have to be interpreted before anybody learns of their result.
         self.waiting: Set[int] = set()
         self.memo: Dict[object, Result] = {}
+
+    def order(self, entry: int) -> Dict[int, int]:
+        """The order in which the blocks of a function are best visited."""
+        known = self._orders.get(entry)
+        if known is None:
+            graph = Graph(self.program, entry)
+            known = self._orders[entry] = graph.ranks() if entry in graph.blocks else {}
+        return known
 
     @property
     def abi(self) -> Abi:
@@ -143,17 +153,18 @@ class Run(Transfer):
         self.first = state if state is not None else entry_state(analysis)
         self.states: Dict[int, State] = {}
         self.visits: Dict[int, int] = {}
-        self.queue: List[int] = []
+        self.queue: List[Tuple[int, int]] = []
+        self.order = analysis.order(entry)
         self.pending: List[Store] = []
 
     def execute(self) -> Result:
         """Interpret until nothing changes. Raises :class:`Exhausted`."""
         self.flow(self.entry, self.first)
         while self.queue:
-            address = heapq.heappop(self.queue)
-            while self.queue and self.queue[0] == address:
+            first = heapq.heappop(self.queue)
+            while self.queue and self.queue[0] == first:
                 heapq.heappop(self.queue)
-            self._block(address)
+            self._block(first[1])
         return self.finish()
 
     def finish(self) -> Result:
@@ -167,8 +178,6 @@ class Run(Transfer):
                     continue
                 store = store._replace(value=without_plain(value))
             result.stores.append(store)
-        if not self.inner:
-            self.cells.replace(self.entry, result.stores)
         return result
 
     def note_store(self, address: int, size: int, value: Value) -> None:
@@ -187,7 +196,7 @@ class Run(Transfer):
         known = self.states.get(address)
         if known is None:
             self.states[address] = state.copy()
-            heapq.heappush(self.queue, address)
+            self._push(address)
             return
         visits = self.visits.get(address, 0)
         widen = sum(visits >= limit for limit in _WIDEN_AT)
@@ -203,7 +212,10 @@ class Run(Transfer):
             # Nothing should get here: every value was given up long ago. Stay safe all the same.
             merged.registers = [ANYTHING] * len(merged.registers)
         self.states[address] = merged
-        heapq.heappush(self.queue, address)
+        self._push(address)
+
+    def _push(self, address: int) -> None:
+        heapq.heappush(self.queue, (self.order.get(address, address), address))
 
     def _block(self, address: int) -> None:
         self.visits[address] = self.visits.get(address, 0) + 1
@@ -232,7 +244,7 @@ class Run(Transfer):
                     self.apply(operation)
                 elif not handler(self, operation):
                     return
-            if following in self.states:
+            if following in self.states or following in self.order:
                 self.flow(following, self.state)
                 return
             if not self._inside(following):
@@ -365,7 +377,7 @@ class Run(Transfer):
         abi = self.analysis.abi
         if not self.inner:
             self.escape(state.registers[abi.result])
-            self.escape(state.registers[abi.second])
+            self.escape(state.registers[abi.second], kind="second")
         if self.result.exit is None:
             self.result.exit = state.copy()
         else:

@@ -53,7 +53,8 @@ class Transfer:
     def escape(self, value: Value, at_facts: Optional[int] = None, kind: str = "pointer") -> None:
         """*value* goes where it is not followed: what it points to may be run, read or written from now on.
 
-        :param kind: ``span`` where it is the beginning of something read with an index nothing is known of.
+        :param kind: ``second`` for the second result register, which most often holds something stale: it may point to
+            what is run, but nobody writes through it. ``span`` where it is the beginning of something read with an index nothing is known of.
         """
         if not value.keys:
             return
@@ -62,7 +63,7 @@ class Transfer:
         for key, facts in value.keys.items():
             if low <= key < high:
                 self.result.way(key - base, self.at, kind, facts | here)
-                if not self.program.image.is_code(key - base):
+                if kind != "second" and not self.program.image.is_code(key - base):
                     self.note_loss(key)
             elif is_stack(key):
                 self.state.escaped = min(self.state.escaped, key)

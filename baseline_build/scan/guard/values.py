@@ -259,7 +259,23 @@ def join(first: Value, first_facts: int, second: Value, second_facts: int) -> Va
         bits = first.bits.adding(first_facts) if first_facts else first.bits
     else:
         bits = join_bits(first.bits, first_facts, second.bits, second_facts)
+    if bits is not None and keys:
+        keys = {key: facts for key, facts in keys.items() if not _covers(bits, key, facts)}
     return bounded(keys, bits, first.plain or second.plain)
+
+
+def _covers(bits: Bits, key: int, facts: int) -> bool:
+    """Whether *key*, at which *facts* hold, is one of the numbers *bits* describes, told of no more there."""
+    if key & bits.zero or ~key & bits.one:
+        return False
+    told = 0
+    for bit, known in bits.ones.items():
+        if key >> bit & 1:
+            told |= known
+    for bit, known in bits.zeros.items():
+        if not key >> bit & 1:
+            told |= known
+    return not told & ~facts
 
 
 def bounded(keys: Mapping[int, int], bits: Optional[Bits], plain: bool) -> Value:

@@ -216,7 +216,7 @@ def _arithmetic_operation(name: str, destination: Operand, source: Operand) -> _
             return [("carry", destination)]
         return _lost(destination)
     if destination == source and name in ("xor", "sub"):
-        return [("bin", "and", destination, destination, ("i", 0), True)]
+        return [("mov", destination, ("i", 0)), ("test", destination, destination)]
     return [("bin", name, destination, destination, source, True)]
 
 
@@ -831,7 +831,9 @@ def _extended(lifter: X86Lifter, cursor: Cursor, opcode: int) -> _Ops:
         trailing = {8: 1, 9: 0, 10: 4}.get(plane, 0)
     else:
         trailing = 1 if plane == 3 or (plane == 1 and number in _IMMEDIATE_BYTE) else 0
-    operand = lifter.reader.operand(cursor, 512, trailing)
+    # At most the vector's length is written: VEX.L, EVEX.L'L.
+    width = 128 << (length >> 5 & 3) if evex else 256 if last & 4 else 128
+    operand = lifter.reader.operand(cursor, width, trailing)
     if evex and cursor.mod == 1 and operand[0] == "m" and operand[1] is not None:
         # disp8 counts in units of the vector's length for whole-vector accesses (SDM vol. 2, 2.7.5).
         operand = (*operand[:4], operand[4] * (16 << (length >> 5 & 3)), operand[5])
@@ -839,12 +841,24 @@ def _extended(lifter: X86Lifter, cursor: Cursor, opcode: int) -> _Ops:
     if cursor.at > len(cursor.code):
         raise IndexError
     other = ~last >> 3 & 15
-    registers = [cursor.reg, other, VECTORS + cursor.reg, VECTORS + other]
+    registers = [VECTORS + cursor.reg, VECTORS + other]
+    general = plane > 3 or number in _GENERAL[plane]
+    if general:
+        registers += [cursor.reg, other, 1]
     if operand[0] == "r":
-        registers += [operand[1], VECTORS + operand[1]]
+        registers += [operand[1], VECTORS + operand[1]] if general else [VECTORS + operand[1]]
     registers = [register for register in registers if register != 4]
     stores = operand if operand[0] == "m" and _may_store(plane, number) else None
     return [("lost", tuple(registers), stores, True)]
+
+
+# VEX and EVEX opcodes that read or write general registers, by map; in all other maps every opcode counts as one.
+_GENERAL: Mapping[int, Any] = {
+    0: frozenset(range(256)),
+    1: frozenset([0x2A, 0x2C, 0x2D, 0x50, 0x6E, 0x78, 0x79, 0x7B, 0x7E, 0x92, 0x93, 0xC4, 0xC5, 0xD7]),
+    2: frozenset([0x49, 0x4B, *range(0x7A, 0x7D), *range(0xE0, 0x100)]),
+    3: frozenset([*range(0x14, 0x18), 0x20, 0x22, *range(0x60, 0x64), 0xF0]),
+}  # fmt: skip
 
 
 # Map 1 and 2 opcodes of VEX/EVEX that only read their memory operand are the rule; these may write it.
