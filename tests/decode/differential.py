@@ -55,10 +55,10 @@ class Difference(NamedTuple):
 class Rule(NamedTuple):
     """A row of ``differences.txt``: patterns on oracle, bytes, ours, theirs; and why."""
 
-    oracle: "re.Pattern[str]"
-    data: "re.Pattern[str]"
-    ours: "re.Pattern[str]"
-    theirs: "re.Pattern[str]"
+    oracle: re.Pattern[str]
+    data: re.Pattern[str]
+    ours: re.Pattern[str]
+    theirs: re.Pattern[str]
     why: str
 
     def explains(self, found: Difference) -> bool:
@@ -206,7 +206,7 @@ class Comparison:
         mine = {place: requirement(MACHINES[bits], number) for place, number in marks.items()}
         if mine == theirs:
             return
-        for place in mine.keys() | theirs.keys():
+        for place in (mine.keys() | theirs.keys()) & {address + start for start in seen.starts}:
             ours, others = mine.get(place, frozenset()), theirs.get(place, frozenset())
             if ours != others and place - address not in seen.invalid:
                 window = data[place - address : place - address + _LONGEST]
@@ -225,11 +225,10 @@ class Comparison:
     def report(self) -> List[str]:
         """Lines for people."""
         rate = self.bytes / self.seconds / 1e6 if self.seconds else 0
-        lines = [
-            f"{self.oracle.name}: {self.instructions:,} instructions in {self.bytes / 1e6:,.1f} MB "
-            f"({rate:.0f} MB/s theirs), {self.features:,} features compared, "
-            f"{sum(self.explained.values()):,} differences explained, {sum(self.unexplained.values()):,} not"
-        ]
+        done = f"{self.instructions:,} instructions in {self.bytes / 1e6:,.1f} MB ({rate:.0f} MB/s theirs)"
+        explained, open_ones = sum(self.explained.values()), sum(self.unexplained.values())
+        counts = f"{self.features:,} features compared, {explained:,} differences explained, {open_ones:,} not"
+        lines = [f"{self.oracle.name}: {done}, {counts}"]
         lines += [f"    {count:>9,} {why}" for why, count in self.explained.most_common()]
         for key, count in self.unexplained.most_common(40):
             found = self.examples[key]

@@ -100,7 +100,7 @@ class Listing(Oracle):
     """A program of objdump's kind: reads an ELF file, prints ``address: name operands``."""
 
     stretch = 1 << 22
-    options: List[str] = []
+    options: Tuple[str, ...] = ()
     unknown = re.escape(INVALID)
     #: What it lists as instructions of their own although they are prefixes of the next one.
     prefixes: Optional[str] = None
@@ -133,7 +133,7 @@ class Objdump(Listing):
     """GNU objdump."""
 
     name = "objdump"
-    options = ["-w"]
+    options = ("-w",)
 
 
 class Llvm(Listing):

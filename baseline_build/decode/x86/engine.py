@@ -58,7 +58,8 @@ class Notes:
 
     def skip(self, address: int, length: int) -> None:
         """Bytes without meaning; joined with those before them where they touch."""
-        if self.undecoded and sum(self.undecoded[-1]) == address:
+        address &= _ADDRESSES
+        if self.undecoded and sum(self.undecoded[-1]) & _ADDRESSES == address:
             start, before = self.undecoded[-1]
             self.undecoded[-1] = (start, before + length)
         else:

@@ -229,8 +229,14 @@ class States:
             return found
         if table == _ONE_BYTE and (opcode in PREFIX_BYTES or opcode == 0x0F):
             return ()
-        immediates = {row.immediate for row in found}
-        return (self.guess(immediates.pop() if len(immediates) == 1 else "-"),)
+        return (self._void(found),)
+
+    def _void(self, found: Sequence[Row]) -> Row:
+        """What REX2 before an opcode that it does not allow is taken for: the shape of the legacy instruction."""
+        if not found:
+            return self.guess("-")
+        immediate = {"relz": "z"}.get(found[0].immediate, found[0].immediate.replace("rel", ""))
+        return self.guess(immediate)._replace(place="-" if found[0].place == "-" else "*")
 
     def _explain(self, prefixes: Prefixes, table: int) -> Callable[[int], Identity]:
         return lambda opcode: identity_of(self._opcode_rows(prefixes, table, opcode)[0], apx=prefixes.apx)

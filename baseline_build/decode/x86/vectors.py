@@ -15,7 +15,8 @@ from .rows import ANY, Index, Row
 if TYPE_CHECKING:
     from .states import States
 
-_VEX_MAPS = frozenset((1, 2, 3, 5, 6, 7))
+#: Maps in use or set aside; with another map field C4 is no VEX prefix of any processor.
+_VEX_MAPS = frozenset(range(8))
 _XOP_MAPS = frozenset((8, 9, 10))
 #: Immediate of most instructions of a map, where no row of the same opcode tells.
 _MAP_IMMEDIATES = {

@@ -1,0 +1,80 @@
+"""Ours against iced-x86, Capstone, objdump and LLVM: a slice in every run, 100 million instructions when asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from ..tools import missing, require_tool
+from .differential import Code, Comparison, Oracle, rules, run
+from .oracles import oracle
+
+SLICE = 600_000  # bytes for each oracle
+LONG = 100_000_000  # instructions for each oracle
+
+
+def made(name: str) -> Oracle:
+    if name == "objdump":
+        return oracle(name, require_tool("objdump"))
+    if name == "llvm":
+        return oracle(name, require_tool("llvm-objdump-19", "llvm-objdump"))
+    return oracle(name)
+
+
+def told(comparison: Comparison) -> str:
+    return "\n".join(comparison.report())
+
+
+@pytest.mark.parametrize("name", ["iced", "capstone", "objdump", "llvm"])
+def test_slice(name: str, real_code: Code) -> None:
+    comparison = Comparison(made(name))
+    middle = len(real_code.data) // 2
+    for part in (real_code.data[: SLICE // 2], real_code.data[middle : middle + SLICE // 2]):
+        comparison.compare(real_code._replace(data=part))
+    assert comparison.instructions > 100_000
+    assert not comparison.unexplained, told(comparison)
+
+
+def test_a_difference_is_seen() -> None:
+    """The comparison is not blind: lengths and features that are wrong are told, and no rule covers them."""
+    code = Code(Path("sample"), 64, 0x1000, bytes.fromhex("c5f458c1 4889e5 f30fb8c1 90 c3") * 4)
+    theirs = made("iced")
+    honest = Comparison(theirs)
+    honest.compare(code)
+    assert not honest.unexplained
+    assert honest.features == 8
+
+    class Shifted(type(theirs)):  # type: ignore[misc]
+        def decode(self, bits: int, data: bytes, address: int) -> object:
+            seen = super().decode(bits, data, address)
+            return seen._replace(starts=[seen.starts[0], *(start + 1 for start in seen.starts[1:])])
+
+    wrong = Comparison(Shifted())
+    wrong.compare(code)
+    assert wrong.unexplained
+    blind = Comparison(theirs)
+    blind._needs = {64: {}, 32: {}}
+    blind.compare(code)
+    assert sum(blind.unexplained.values()) == 8
+
+
+def test_every_rule_is_readable() -> None:
+    found = rules()
+    assert len(found) > 10
+    assert all(rule.why for rule in found)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["iced", "capstone", "objdump", "llvm"])
+def test_hundred_million_instructions(name: str) -> None:
+    """``BASELINE_BUILD_TEST_BINARIES``: folders of large x86 files, separated by colons (default /usr/lib, /usr/bin)."""
+    paths: List[Path] = [
+        Path(item) for item in os.environ.get("BASELINE_BUILD_TEST_BINARIES", "/usr/lib:/usr/bin").split(":")
+    ]
+    (comparison,) = run([path for path in paths if path.exists()], [made(name)], LONG)
+    if comparison.instructions < LONG:
+        missing(f"only {comparison.instructions:,} instructions below {paths}")
+    assert not comparison.unexplained, told(comparison)
