@@ -70,7 +70,7 @@ def test_every_rule_is_readable() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["iced", "capstone", "objdump", "llvm"])
 def test_hundred_million_instructions(name: str) -> None:
-    """``BASELINE_BUILD_TEST_BINARIES``: folders of large x86 files, separated by colons (default /usr/lib, /usr/bin)."""
+    """``BASELINE_BUILD_TEST_BINARIES``: folders of large x86 files, colons between (default /usr/lib:/usr/bin)."""
     paths: List[Path] = [
         Path(item) for item in os.environ.get("BASELINE_BUILD_TEST_BINARIES", "/usr/lib:/usr/bin").split(":")
     ]
