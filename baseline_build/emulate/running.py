@@ -61,14 +61,16 @@ def run(
     cwd: Optional[Path] = None,
     sysroot: Optional[Path] = None,
     sink: Optional[Callable[[bytes], object]] = None,
+    stdout: Optional[int] = None,
 ) -> Outcome:
     """Run *command* on an emulated CPU of *level* (``None``: the lowest of the program's machine).
 
-    The command gets our stdin and stdout. Its stderr goes to *sink* chunk by chunk (default: our stderr), without the
+    The command gets our stdin. Its stderr goes to *sink* chunk by chunk (default: our stderr), without the
     emulator's own lines.
 
     :param sysroot: where the dynamic linker and libraries of a foreign program are (``qemu -L``); found by itself
         where the distribution's cross compiler put them.
+    :param stdout: file descriptor for the command's stdout; ours by default.
     :raises ConfigError: BB253 for a command that does not exist; BB510, BB511 for a level that cannot be emulated.
     :raises ToolError: BB512, BB513 for a missing or too old emulator.
     """
@@ -85,7 +87,7 @@ def run(
     if root is not None:
         variables["QEMU_LD_PREFIX"] = str(root)
     with tempfile.TemporaryDirectory(prefix="baseline-build-run-") as scratch:
-        watcher = _Watcher(cpu, emulator, Path(scratch), sink or (lambda data: os.write(2, data)))
+        watcher = _Watcher(cpu, emulator, Path(scratch), sink or (lambda data: os.write(2, data)), stdout)
         return watcher.run(line, variables, cwd)
 
 
@@ -124,11 +126,14 @@ def _sysroot(machine: str) -> Optional[Path]:
 class _Watcher:
     """One run: its threads and what they found."""
 
-    def __init__(self, cpu: Cpu, emulator: str, scratch: Path, sink: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, cpu: Cpu, emulator: str, scratch: Path, sink: Callable[[bytes], object], stdout: Optional[int]
+    ) -> None:
         self._cpu = cpu
         self._emulator = emulator
         self._scratch = scratch
         self._sink = sink
+        self._stdout = stdout
         self._tail = b""
         self._sessions: Dict[int, threading.Thread] = {}
         self._faults: Dict[int, Tuple[Fault, str]] = {}
@@ -186,7 +191,7 @@ class _Watcher:
     def _start(self, line: List[str], environ: Mapping[str, str], cwd: Optional[Path]) -> subprocess.Popen[bytes]:
         command = [*self._prefix(0), "-0", line[0], *line]
         try:
-            process = subprocess.Popen(command, env=dict(environ), cwd=cwd, stderr=subprocess.PIPE)
+            process = subprocess.Popen(command, env=dict(environ), cwd=cwd, stdout=self._stdout, stderr=subprocess.PIPE)
         except OSError as error:
             raise ToolError("BB514", f"the emulator did not start: {error}", where=self._emulator) from error
         try:

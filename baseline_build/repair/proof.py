@@ -37,9 +37,13 @@ def prove(wheel: Path, command: Sequence[str], report: Report, folder: Path) -> 
     environ["PATH"] = f"{scripts}{os.pathsep}{environ.get('PATH', os.defpath)}"
     environ["VIRTUAL_ENV"] = str(folder)
     output = bytearray()
-    # Not in the project's folder: there an import would find the sources instead of the wheel.
     outcome = emulate.run(
-        command, promised[0] if len(promised) == 1 else None, environ=environ, cwd=folder, sink=output.extend
+        command,
+        promised[0] if len(promised) == 1 else None,
+        environ=environ,
+        cwd=folder,  # in the project's folder an import would find the sources instead of the wheel
+        sink=output.extend,
+        stdout=2,  # our own stdout tells the wheel's path, for scripts to read
     )
     if outcome.crash is not None:
         raise emulate.error_of(outcome.crash, outcome.level)
