@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from .. import report
-from ..errors import EXIT_CLEAN, BaselineBuildError, ConfigError
+from ..errors import EXIT_CLEAN, BaselineBuildError, ConfigError, ViolationError
 from ..scan.model import InputReport, Report, Verdict, gravest
 from ..scan.options import ScanOptions
 from . import inputs
@@ -25,6 +25,13 @@ PATH is a wheel, an ELF file, a static archive, a folder (one with wheels in it
 stands for these), a pattern in quotes, - for a file on stdin, or a requirement
 with a version, which is fetched from the package index: 'numpy==2.4.6'
 """
+
+
+_STRICT = ViolationError(
+    "BB260",
+    "strict allows no code above the promised level, not even behind CPU tests",
+    fix="leave --strict out (strict = false in pyproject.toml) for packages that choose code at run time",
+)
 
 
 class Arguments(Shared):
@@ -100,6 +107,8 @@ def main(argv: Sequence[str], console: Console) -> int:
         _summarise(answer)
     for error in errors:
         console.problem(str(error))
+    if options.strict and answer.verdict is Verdict.GUARDED:
+        console.problem(str(_STRICT))
     if arguments.exit_zero:
         return EXIT_CLEAN
     # What is proven wrong weighs more than what could not be looked at.

@@ -170,6 +170,8 @@ def _refusal(
     sentence = f"{what} did not pass: it {result.heading} {result.need}"
     if result.heading == "unknown":
         sentence = f"{what} did not pass: {result.need}"
+    if entry.verdict is Verdict.GUARDED:
+        sentence = f"{what} did not pass: strict allows no code above the promised level, and {result}"
     where = Path(entry.path).name
     why = result.reason
     fix = f"see all findings with: baseline-build scan {entry.path}"

@@ -64,6 +64,42 @@ def test_scan_exit_codes(baseline: Call, good: Path, bad: Path) -> None:
     assert baseline("scan", ".", "--format", "json").status == 1
 
 
+DISPATCHED = """
+#include <cpuid.h>
+#include <stdio.h>
+__attribute__((noinline)) static void fast(void) { __asm__ volatile ("vpaddd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }
+int main(void) {
+    unsigned a, b, c, d;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2)) fast();
+    puts("hello");
+    return 0;
+}
+"""
+
+
+def test_strict_scans_allow_no_dispatch(baseline: Call, tmp_path: Path) -> None:
+    x86_only()
+    wheel = make_wheel(tmp_path, {"thing/tool": compile_file(tmp_path / "tool", DISPATCHED)})
+    said = baseline("scan", "tool")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.startswith("runs on: any x86-64 (code for x86-64-v3 is behind CPU tests)\n")
+    said = baseline("scan", "tool", "--strict")
+    assert (said.status, said.err) == (
+        1,
+        (
+            "BB260: strict allows no code above the promised level, not even behind CPU tests\n"
+            "  fix: leave --strict out (strict = false in pyproject.toml) for packages that choose code at run time\n"
+        ),
+    )
+    said = baseline("repair", wheel.name, "--strict")
+    assert said.status == 1
+    assert said.err.startswith(
+        f"BB520: {wheel.name}!thing/tool: the wheel did not pass: strict allows no code above the promised level, and "
+        "runs on: any x86-64 (code for x86-64-v3 is behind CPU tests)\n"
+    )
+    assert baseline("repair", wheel.name).status == 0
+
+
 def test_scan_goes_on_after_a_broken_input(baseline: Call, good: Path, bad: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello\n")
     said = baseline("scan", "notes.txt", "good", "--format", "json")
