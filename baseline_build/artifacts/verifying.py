@@ -14,7 +14,7 @@ from ..toolchain import CompileLog
 from .reporter import Reporter
 
 _SHOWN = 12
-_NOT_ELF = frozenset(("mach-o", "pe"))
+_NOT_ELF = "BB133"  # the scan's note on a Mach-O or PE file
 
 
 def promised_levels(levels: Levels) -> Mapping[str, str]:
@@ -68,7 +68,7 @@ def _file_fails(file: FileReport, settings: Settings) -> bool:
     if file.verdict is Verdict.GUARDED:
         return settings.strict
     if file.verdict is Verdict.UNDECIDED and settings.unverifiable == "accept":
-        return file.machine not in _NOT_ELF
+        return not file.notes or not all(note.startswith(_NOT_ELF) for note in file.notes)
     return file.verdict not in {Verdict.CLEAN, Verdict.NOT_APPLICABLE}
 
 
@@ -115,7 +115,7 @@ def error_of(report: Report, settings: Settings, wheel: str, log: CompileLog) ->
         code,
         f"the wheel does not keep its promise of {promised or 'the baseline'}",
         where=wheel,
-        why="".join(f"\n    {line}" for line in lines),
+        why="the scan found:" + "".join(f"\n    {line}" for line in lines),
         fix=" ".join(hint for hint in hints if hint)
         or "compile without the option or attribute that allows these instructions; `baseline-build scan` shows more",
     )

@@ -58,6 +58,8 @@ class Project:
         command = [sys.executable, "-c", _CALL, str(root), hook, json.dumps(list(arguments)), str(answer)]
         outer = ("BASELINE_BUILD_", "SOURCE_DATE_EPOCH", "PIP_")
         variables = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
+        # As in a frontend's build environment, whose scripts come first.
+        variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"
         variables.update({"BASELINE_BUILD_CACHE": "off", **self.environ, **(environ or {})})
         result = subprocess.run(
             command, cwd=self.path, env=variables, capture_output=True, text=True, check=False, timeout=600
