@@ -23,9 +23,9 @@ ROWS: List[Tuple[str, str]] = [
 ]
 # What a process cannot execute, what only i386 or long gone CPUs have, and what LLVM 19 cannot assemble.
 WITHOUT_PROGRAM = frozenset((
-    "mmx", "3dnow", "3dnowa", "fxsr", "cmov", "cx8", "sse", "sse2", "xsaves", "sgx", "padlock", "knc", "unknown", "movrs",
+    "mmx", "3dnow", "3dnowa", "fxsr", "cmov", "cx8", "sse", "sse2", "xsaves", "sgx", "padlock", "knc", "unknown",
     "avx512er", "avx512pf", "avx5124fmaps", "avx5124vnniw", "avx10.1", "avx10.2", "amx-fp8", "amx-tf32", "amx-avx512",
-    "amx-movrs",
+    "amx-movrs", "movrs",
 ))  # fmt: skip
 
 
