@@ -114,6 +114,9 @@ def build(case: Case, folder: Path, *, enforced: bool, extra: Optional[Mapping[s
     environ.update({"PATH": _path(), "HOME": str(folder), "CCACHE_DIR": str(folder / "ccache"), "ICECC_VERSION": ""})
     environ.update({"CARGO_HOME": os.environ.get("CARGO_HOME", str(Path.home() / ".cargo")), **case.environ})
     environ.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
+    # what these two compile of their own run-time libraries is the same for every case
+    caches = Path.home() / ".cache" / "baseline-build-tests"
+    environ.update({"GOCACHE": str(caches / "go"), "ZIG_GLOBAL_CACHE_DIR": str(caches / "zig")})
     places: List[str] = []
     if enforced:
         environ.update({"BASELINE_BUILD_BACKEND": backend, "BASELINE_BUILD_CACHE": "off", **(extra or {})})
