@@ -4,8 +4,8 @@
 
 Two builds by make, two compilers at once: FILES C++ files of the size projects have (about half a second each), and as
 many small C files that compile in some 50 ms. Plain and enforced builds take turns, so that what else the machine does
-hits both. Processor time (user and system, of all processes below) is the measure, wall time stands beside it: on a busy
-machine only the first one tells. The session's own start is counted in, as builds pay it too.
+hits both. Processor time (user and system, of all processes below) is the measure, wall time stands beside it: on a
+busy machine only the first one tells. The session's own start is counted in, as builds pay it too.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def measure(title: str, files: int, rounds: int, limit: float, *, small: bool, s
     wall = [min(cost.wall for cost in costs) for costs in (plain, enforced)]
     ratio = least[1] / least[0] - 1
     print(
-        f"{title}: {files} files, {1000 * least[0] / files:.0f} ms each; plain {least[0]:.2f} s, enforced {least[1]:.2f} s "
-        f"of processor time: {ratio:+.1%} (limit {limit:.0%}); wall {wall[0]:.1f} s and {wall[1]:.1f} s"
+        f"{title}: {files} files, {1000 * least[0] / files:.0f} ms each; processor time plain {least[0]:.2f} s, "
+        f"enforced {least[1]:.2f} s: {ratio:+.1%} (limit {limit:.0%}); wall {wall[0]:.1f} s and {wall[1]:.1f} s"
     )
     return ratio <= limit
 
