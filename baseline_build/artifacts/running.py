@@ -56,7 +56,7 @@ def run_tool(
             "BB702",
             f"{Path(command[0]).name} ended with exit status {process.returncode}",
             where=shlex.join(command),
-            why="\n    " + "\n    ".join(_telling(lines)),
+            why="the tool wrote:\n    " + "\n    ".join(_telling(lines)),
             fix="mend what the tool complains about; -C verbose=true shows everything it wrote",
         )
 
