@@ -32,11 +32,13 @@ LDADDAL = (
 )
 
 
-def compile_module(folder: Path, name: str, function: str, code: str, *, compiler: str, include: List[str]) -> Path:
+def compile_module(
+    folder: Path, name: str, function: str, code: str, *, compiler: str, include: List[str], suffix: str = ".so"
+) -> Path:
     """Compile the extension module *name*, whose function *function* holds *code*, into *folder*."""
     source = folder / f"{name}.c"
     source.write_text(MODULE.format(name=name, function=function, code=code))
-    target = folder / f"{name}.so"
+    target = folder / f"{name}{suffix}"
     flags = [f"-I{path}" for path in include]
     subprocess.run([compiler, "-O1", "-fPIC", "-shared", *flags, str(source), "-o", str(target)], check=True)
     return target
@@ -51,7 +53,8 @@ def native_module(tmp_path: Path) -> Callable[[str, str, str], Path]:
     include = [sysconfig.get_paths()["include"], sysconfig.get_paths()["platinclude"]]
 
     def build(name: str, function: str, code: str) -> Path:
-        return compile_module(tmp_path, name, function, code, compiler=compiler, include=include)
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")  # PyPy imports no other
+        return compile_module(tmp_path, name, function, code, compiler=compiler, include=include, suffix=suffix)
 
     return build
 

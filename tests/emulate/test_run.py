@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,13 @@ def test_names_instruction_function_file_and_python_line(
     assert crash.file is not None
     assert Path(crash.file).samefile(built)
     assert crash.function == "deep_inside"
-    assert crash.python[:2] == (f"{script}:3 in middle", f"{script}:4 in <module>")
+    if sys.implementation.name == "pypy":  # its faulthandler calls its own line numbers approximate
+        assert [re.sub(r":\d+ ", " ", frame) for frame in crash.python[:2]] == [
+            f"{script} in middle",
+            f"{script} in <module>",
+        ]
+    else:
+        assert crash.python[:2] == (f"{script}:3 in middle", f"{script}:4 in <module>")
     disassembly = subprocess.run(
         ["objdump", "-d", f"--start-address={crash.address}", f"--stop-address={(crash.address or 0) + 4}", str(built)],
         check=True, capture_output=True, text=True,
