@@ -48,9 +48,8 @@ def main() -> int:
     built = library()
     started = cpu_seconds()
     swept = engine.sweep(code.bits, data, code.address)
-    print(
-        f"{options.file}: {len(data) / 1e6:.1f} MB, {swept.instructions:,} instructions, {len(swept.mark_addresses):,} marked"
-    )
+    marks = len(swept.mark_addresses)
+    print(f"{options.file}: {len(data) / 1e6:.1f} MB, {swept.instructions:,} instructions, {marks:,} marked")
     print(f"first pass of the portable engine, tables and growth included: {cpu_seconds() - started:.2f} s")
     runs: List[Tuple[str, Callable[[], object]]] = []
     runs.append(("ours, portable", lambda: engine.sweep(code.bits, data, code.address)))

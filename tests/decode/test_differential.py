@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import List
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from ..tools import missing, require_tool
 from .differential import Code, Comparison, Oracle, rules, run
@@ -35,6 +37,34 @@ def test_slice(name: str, real_code: Code) -> None:
     for part in (real_code.data[: SLICE // 2], real_code.data[middle : middle + SLICE // 2]):
         comparison.compare(real_code._replace(data=part))
     assert comparison.instructions > 100_000
+    assert not comparison.unexplained, told(comparison)
+
+
+SOURCE = """
+typedef unsigned long long wide;
+double mean(const float *v, int n) { double s = 0; for (int i = 0; i < n; i++) s += v[i]; return s / n; }
+wide product(wide a, wide b, int k) { return k ? a * b >> k : a / b % 1000; }
+int choose(int k, int a, int b) {
+    switch (k) { case 0: return a + b; case 1: return a - b; case 2: return a * b; case 3: return a / b;
+    case 4: return a ^ b; case 5: return a << (b & 7); default: return a > b ? a : b; } }
+short narrow(short *p, int n) { short s = 0; while (n--) s ^= *p++ * 3; return s; }
+void copy(char *d, const char *s, unsigned n) { __builtin_memcpy(d, s, n); __builtin_memset(d + n, 7, 99); }
+wide swap(wide *p, wide q) { return __sync_val_compare_and_swap(p, *p, q) + __builtin_bswap64(q); }
+"""
+FLAGS = ("-O0 -march=i686", "-O2 -march=i686", "-O3 -march=i686 -msse2 -mfpmath=sse", "-Os -fPIC -march=i686 -mavx2")
+
+
+@pytest.mark.parametrize("name", ["iced", "capstone", "objdump", "llvm"])
+def test_32_bit_code(name: str, tmp_path: Path) -> None:
+    compiler = require_tool("gcc", "clang")
+    comparison = Comparison(made(name))
+    for flags in FLAGS:
+        command = [compiler, "-m32", "-c", "-x", "c", "-", "-o", str(tmp_path / "code.o"), *flags.split()]
+        subprocess.run(command, input=SOURCE, check=True, text=True)
+        with (tmp_path / "code.o").open("rb") as handle:
+            text = ELFFile(handle).get_section_by_name(".text").data()
+        comparison.compare(Code(tmp_path / "code.o", 32, 0x8048000, text))
+    assert comparison.instructions > 500
     assert not comparison.unexplained, told(comparison)
 
 
