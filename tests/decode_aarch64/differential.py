@@ -54,14 +54,25 @@ LLVM_NAMES = {
 class Explained:
     """A row of ``differences.txt``: words of that pattern may differ from that oracle, for that reason.
 
-    :param mnemonic: what the table calls them; ``*`` for any.
+    :param ours: what the table says: a mnemonic, ``+feature``, ``unallocated``, or ``*`` for anything.
+    :param theirs: what the oracle says: ``unallocated``, a mnemonic, or ``*`` for anything.
     """
 
     oracle: str
     mask: int
     value: int
-    mnemonic: str
+    ours: str
+    theirs: str
     reason: str
+
+    def covers(self, difference: Difference) -> bool:
+        """Whether the row explains *difference*."""
+        return (
+            self.oracle == difference.oracle
+            and difference.word & self.mask == self.value
+            and self.ours in {"*", difference.ours.split()[0], *_features_told(difference.ours)}
+            and self.theirs in {"*", difference.theirs.split()[0]}
+        )
 
 
 @dataclass(frozen=True)
@@ -75,21 +86,20 @@ class Difference:
 
 
 def explanations() -> Tuple[Explained, ...]:
-    """The checked-in list: oracle | mask | value | mnemonic | reason."""
+    """The checked-in list: oracle | mask | value | ours | theirs | reason."""
     found = []
     for line in DIFFERENCES.read_text(encoding="utf-8").splitlines():
         text = line.split("#", 1)[0].strip()
         if text:
-            oracle, mask, value, mnemonic, reason = (cell.strip() for cell in text.split("|", 4))
-            found.append(Explained(oracle, int(mask, 16), int(value, 16), mnemonic, reason))
+            oracle, mask, value, ours, theirs, reason = (cell.strip() for cell in text.split("|", 5))
+            found.append(Explained(oracle, int(mask, 16), int(value, 16), ours, theirs, reason))
     return tuple(found)
 
 
 def explain(difference: Difference, known: Sequence[Explained]) -> Optional[Explained]:
     """The row that explains *difference*, else ``None``."""
     for row in known:
-        fits = row.oracle == difference.oracle and difference.word & row.mask == row.value
-        if fits and row.mnemonic in {"*", difference.ours.split()[0]}:
+        if row.covers(difference):
             return row
     return None
 
@@ -132,6 +142,10 @@ class Llvm:
         for word, row in missing:
             if word in undefined:
                 yield Difference("llvm", word, _told(row), "unallocated")
+
+
+def _features_told(ours: str) -> List[str]:
+    return [f"+{name}" for name in ours.partition("[")[2].rstrip("]").split()]
 
 
 def _told(row: Row) -> str:

@@ -97,6 +97,7 @@ class Row:
     mnemonic: str
     features: FrozenSet[str]
     apart: Tuple[int, ...] = ()  # lowest bits of the 5-bit register fields that a sample keeps apart
+    ones: int = 0  # "should be one" bits, 1 in every sample
 
     @property
     def meaning(self) -> Tuple[str, FrozenSet[str]]:
@@ -126,22 +127,27 @@ def records(path: Path) -> Iterator[Row]:
         if record["isPseudo"] or record["isCodeGenOnly"] or record["Namespace"] != "AArch64" or "Inst" not in record:
             continue
         mask = value = 0
+        # "Should be one" bits: CPUs ignore them, LLVM calls other values unpredictable.
+        ones = 0
+        for bit, lenient in enumerate(record.get("Unpredictable", ())):
+            if lenient == 1 and record["Inst"][bit] == 1:
+                ones |= 1 << bit
         for bit, content in enumerate(record["Inst"]):
-            if content in (0, 1):
+            if content in (0, 1) and not ones >> bit & 1:
                 mask |= 1 << bit
                 value |= content << bit
         features = {part for p in record["Predicates"] for part in FEATURES[p["def"]].split("+") if part}
         if value & mask & 0xFFFFF01F == 0xD503201F and mask & 0xFFFFF01F == 0xFFFFF01F:
             features = set()  # the hint space: a NOP to CPUs that do not know the hint
-        fields = tuple(low for low in (0, 5, 10, 16) if not mask >> low & 31)
+        fields = tuple(low for low in (0, 5, 10, 16) if not (mask | ones) >> low & 31)
         apart = fields if record["DecoderMethod"] in UNPREDICTABLE else ()
-        yield Row(mask, value, mnemonic_of(record["AsmString"], mask, value), frozenset(features), apart)
+        yield Row(mask, value, mnemonic_of(record["AsmString"], mask, value), frozenset(features), apart, ones)
 
 
 def fill(row: Row, chance: random.Random) -> int:
     """A random word that matches *row*, with its free register fields apart where the row asks for it."""
     while True:
-        word = (chance.getrandbits(32) & ~row.mask) | row.value
+        word = (chance.getrandbits(32) & ~row.mask) | row.value | row.ones
         if len({word >> low & 31 for low in row.apart}) == len(row.apart):
             return word
 
@@ -153,7 +159,7 @@ def holes(row: Row, oracle: llvm.Disassembler, chance: random.Random) -> List[Ro
         word = fill(row, chance)
         if oracle.decodes(word) or any(word & hole.mask == hole.value for hole in found):
             continue
-        hole = Row(FULL, word, "-", frozenset(), row.apart)
+        hole = Row(FULL, word, "-", frozenset(), row.apart, row.ones)
         order = [bit for bit in range(32) if not row.mask >> bit & 1]
         chance.shuffle(order)
         for bit in order:

@@ -43,8 +43,8 @@ def _assembled(folder: Path, source: str, attributes: str) -> bytes:
     names = ",".join(f"+{name}" for name in ("fp-armv8", "neon", *filter(None, attributes.split(","))))
     target = folder / "x.o"
     subprocess.run(
-        [require_tool("llvm-mc-19"), "-triple=aarch64-linux-gnu", f"-mattr={names}", "-filetype=obj", "-o", str(target)],
-        input=source, check=True, capture_output=True, text=True,
+        [require_tool("llvm-mc-19"), "-triple=aarch64-linux-gnu", f"-mattr={names}", "-filetype=obj", "-o", "x.o"],
+        input=source, cwd=folder, check=True, capture_output=True, text=True,
     )  # fmt: skip
     return target.read_bytes()
 
@@ -78,7 +78,8 @@ def test_program_that_uses_just_one_feature(tmp_path: Path, sample: Sample) -> N
 
 def test_program_of_the_baseline(tmp_path: Path) -> None:
     source = _source(
-        "bti c\n paciasp\n autiasp\n csdb\n yield\n hint #16\n ldxp x0, xzr, [x1]\n stxp w0, x1, xzr, [x2]\n ldar x0, [x1]"
+        "bti c\n paciasp\n autiasp\n csdb\n yield\n hint #16\n"
+        "ldxp x0, xzr, [x1]\n stxp w0, x1, xzr, [x2]\n ldar x0, [x1]"
     )
     code = decode_image(elf.parse(_linked(tmp_path, _assembled(tmp_path, source, "")), "y.so"))
     assert code.marks_above(BASELINE) == ()

@@ -3,8 +3,8 @@
 Encodings are those of the Arm Architecture Reference Manual (DDI 0487), C4.1. What is not followed is still accounted
 for: the registers and the memory it writes hold "something not followed" afterwards.
 
-Flags: after a comparison the carry of ARM64 means "not below", so ``hs`` is ``ae``; after ``ands`` and ``adds`` carry is
-not told at all (operations flagged ``result``), since there it means another thing than on x86.
+Flags: after a comparison the carry of ARM64 means "not below", so ``hs`` is ``ae``; after ``ands`` and ``adds`` carry
+is not told at all (operations flagged ``result``), since there it means another thing than on x86.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _CONDITIONS: Tuple[Optional[str], ...] = (
 _OPPOSITE = {condition: _CONDITIONS[number ^ 1] for number, condition in enumerate(_CONDITIONS)}
 
 Table = Tuple[Tuple[int, Tuple[str, ...]], ...]
-# What single bits of the ID registers tell (DDI 0487, D23.2): 16 * CRm + op2 (op0 = 3, op1 = CRn = 0) -> (bit, features). A field's bit is
+# What single bits of the ID registers tell (DDI 0487, D23.2): 16 * CRm + op2 (op0 = 3, op1 = CRn = 0) ->
+# (bit, features). A field's bit is
 # listed where it is only ever 1 with that feature.
 _ID_REGISTERS: Mapping[int, Table] = {
     0x60: (  # ID_AA64ISAR0_EL1

@@ -1,8 +1,8 @@
 """Walks over the auxiliary vector itself: what a program on ARM64 does that reads ``/proc/self/auxv``.
 
-The kernel's vector is an array of pairs (number, value). A program that looks for AT_HWCAP loads the number, compares it
-with 16 and, where they are equal, loads the word behind it: that word is the answer ``getauxval(16)`` would have given.
-The shape is only looked for in files that name ``/proc/self/auxv``.
+The kernel's vector is an array of pairs (number, value). A program that looks for AT_HWCAP loads the number, compares
+it with 16 and, where they are equal, loads the word behind it: that is what ``getauxval(16)`` would have answered. The
+shape is only looked for in files that name ``/proc/self/auxv``.
 """
 
 from __future__ import annotations
