@@ -122,7 +122,8 @@ def _help() -> str:
 
 def _operating_system(error: OSError) -> BaselineBuildError:
     """What the operating system refused, in our words."""
-    where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else None
+    named = isinstance(error.filename, (str, bytes, os.PathLike))  # PyPy leaves a Path as it is
+    where = os.fsdecode(error.filename) if named else None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ToolError(
             "BB481", "there is no space left on the disk", where=where, fix="free some space, or point TMPDIR elsewhere"

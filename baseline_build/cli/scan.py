@@ -153,10 +153,6 @@ def _look(
         with console.progress(f"scanning {title}") as progress:
             try:
                 found = task(replace(options, progress=progress)).inputs
-            except OSError as error:
-                if error.filename is None:  # PyPy's pathlib forgets it
-                    error.filename = title
-                raise
             except BaselineBuildError as error:
                 place = places.get(title)
                 if place is not None and error.where:
