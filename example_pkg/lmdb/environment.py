@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections import deque
@@ -16,6 +17,10 @@ from .maintenance import Maintenance, PathLike
 from .native import ffi, lib
 from .transaction import NO_DATABASE, Transaction, names_in
 from .writer import WriterSlot, foreign_thread_error
+
+# Where objects are not counted, readers nobody refers to any more may still hold their places; each collection finalises
+# one level of what refers to each other: cursors, then their transactions.
+_COLLECTIONS = 3
 
 
 @final
@@ -249,7 +254,15 @@ class Environment(Maintenance):
             return native
         box = ffi.new("MDB_txn **")
         flags = 0 if write else lib.MDB_RDONLY
-        check("mdb_txn_begin", lib.mdb_txn_begin(env, parent.native if parent else ffi.NULL, flags, box))
+        above = parent.native if parent else ffi.NULL
+        code = lib.mdb_txn_begin(env, above, flags, box)
+        for _ in range(_COLLECTIONS):
+            if code != lib.MDB_READERS_FULL:
+                break
+            gc.collect()
+            self._discard_garbage()
+            code = lib.mdb_txn_begin(env, above, flags, box)
+        check("mdb_txn_begin", code)
         return box[0]
 
     def end(self, handle: TransactionHandle, *, commit: bool) -> None:

@@ -16,10 +16,13 @@ NO_BYTES = b""
 def lend(data: Any) -> Tuple[Any, int]:
     """What to pass for a bytes-like object, and its size in bytes; nothing is copied.
 
-    Raises ``TypeError`` for text and for objects without a contiguous buffer.
+    Raises ``TypeError`` for text and other objects without a buffer, ``BufferError`` for one with holes.
     """
     if type(data) is bytes:
         return data, len(data)
+    # Not every implementation of from_buffer() notices holes.
+    if not memoryview(data).c_contiguous:
+        raise BufferError("keys and values need one contiguous piece of memory")
     view = ffi.from_buffer("char[]", data)
     return view, len(view)
 

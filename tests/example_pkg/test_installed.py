@@ -88,7 +88,10 @@ def test_pypy_builds_and_gives_identical_results(
     install(python, wheel)
     theirs = run_suite(python, tmp_path_factory.mktemp("suite-pypy"))
     assert theirs.status == 0, theirs.output
-    assert theirs.tests == outcome.tests
+    # The comparison with py-lmdb needs its implementation in C, which PyPy does not have.
+    (comparison,) = (name for name in outcome.tests if name.endswith("::runTest"))
+    assert [name for name, state in theirs.tests.items() if state == "skipped"] == [comparison]
+    assert {**theirs.tests, comparison: "passed"} == outcome.tests
 
 
 def _environment(interpreter: str, folder: Path) -> Path:
