@@ -18,8 +18,8 @@ from .native import ffi, lib
 from .transaction import NO_DATABASE, Transaction, names_in
 from .writer import WriterSlot, foreign_thread_error
 
-# Where objects are not counted, readers nobody refers to any more may still hold their places; each collection finalises
-# one level of what refers to each other: cursors, then their transactions.
+# Where objects are not counted, readers nobody refers to any more may still hold their places; each collection
+# finalises one level of what refers to each other: cursors, then their transactions.
 _COLLECTIONS = 3
 
 
