@@ -33,11 +33,11 @@ sys.path.insert(0, str(ROOT))
 
 from baseline_build.scan import scan_path  # noqa: E402
 
-# Different build systems; the first five bring -march=native or single extensions themselves.
+# Different build systems; the first four bring -march=native themselves.
 PROJECTS = (
-    *("annoy==1.17.3", "hnswlib==0.8.0", "fasttext==0.9.3", "pyfasthash==2.0.0", "ssm-simulators==0.10.3"),
+    *("annoy==1.17.3", "hnswlib==0.8.0", "fasttext==0.9.3", "ssm-simulators==0.12.5"),
     *("MarkupSafe==3.0.2", "PyYAML==6.0.2", "psutil==7.0.0", "cffi==1.17.1", "zstandard==0.23.0", "simplejson==3.19.3"),
-    *("contourpy==1.3.1", "pybase64==1.4.0", "rpds-py==0.22.3", "lz4==4.3.3", "zlmdb==26.7.1"),
+    *("pybase64==1.5.1", "contourpy==1.3.3", "zlmdb==26.7.1"),
 )
 _OURS = ["setuptools>=77", "pyelftools>=0.31", "packaging>=23", "tomli>=2; python_version < '3.11'"]
 _SECONDS = 3600
