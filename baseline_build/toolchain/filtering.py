@@ -9,12 +9,10 @@ Response files are expanded before (:mod:`.responses`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from ..isa.model import Machine
-from ..isa.tables import isa_of
-from .tables import Meaning, level_of, meaning
+from .lines import CODE_GENERATOR, Line, Outcome, feature_allowed
+from .rust import rust_argument
 
 # Options whose value is the next argument, so that the value is never taken for an option.
 TAKES_VALUE = frozenset(
@@ -63,65 +61,11 @@ TAKES_VALUE = frozenset(
     ]
 )
 _CLAIM = re.compile(r"x86-64-(v[2-9]|baseline)\Z")
-_CODE_GENERATOR = re.compile(r"-{0,2}(plugin-opt=|lto-)?-?(mcpu|mattr|march)[=,]|-{0,2}(mcpu|mattr|march)\Z")
 _ASSEMBLER = re.compile(r"-m(arch|cpu|tune|fpu)=|-msse2avx\Z|-mavxscalar=256\Z")
 _HARMLESS_ASSEMBLER = re.compile(r"-m(tune=.*|arch=(generic(32|64)?|armv8-a|i[3-6]86|x86-64)|cpu=generic)\Z")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What the filter made of a command line.
-
-    :param arguments: what may stay, in order.
-    :param removed: options taken off, as they stood (pairs joined by a blank).
-    :param foreign: those of them that ask for more than the level.
-    :param unknown: options that begin with ``-m`` and are in no table; they are among ``arguments``.
-    """
-
-    arguments: Tuple[str, ...]
-    removed: Tuple[str, ...]
-    foreign: Tuple[str, ...]
-    unknown: Tuple[str, ...]
-
-
-class _Line:
-    """A command line being taken apart: the arguments, the place, and the four lists of an :class:`Outcome`."""
-
-    def __init__(self, arguments: Sequence[str], machine: str, level: Optional[str]) -> None:
-        self.arguments = list(arguments)
-        self.machine = machine
-        self.level = level
-        self.kept: List[str] = []
-        self.removed: List[str] = []
-        self.foreign: List[str] = []
-        self.unknown: List[str] = []
-        self.place = 0
-        self.keyword: Optional[Tuple[int, int]] = None  # where the linker option -z stands that waits for its value
-
-    def next(self) -> str:
-        self.place += 1
-        return self.arguments[self.place - 1]
-
-    def peek(self, ahead: int = 0) -> Optional[str]:
-        place = self.place + ahead
-        return self.arguments[place] if place < len(self.arguments) else None
-
-    def keep(self, *arguments: str) -> None:
-        self.kept.extend(arguments)
-
-    def drop(self, text: str, *, foreign: bool) -> None:
-        self.removed.append(text)
-        if foreign:
-            self.foreign.append(text)
-
-    def judge(self, option: str) -> Meaning:
-        return meaning(option, self.machine, self.level)
-
-    def outcome(self) -> Outcome:
-        return Outcome(tuple(self.kept), tuple(self.removed), tuple(self.foreign), tuple(self.unknown))
-
-
-def _machine_option(line: _Line, option: str, written: Tuple[str, ...]) -> None:
+def _machine_option(line: Line, option: str, written: Tuple[str, ...]) -> None:
     """*option* is the ``-m…`` form of the arguments *written*: keep or drop them."""
     found = line.judge(option)
     if found.dropped:
@@ -139,7 +83,7 @@ def _assembler_dropped(token: str) -> Optional[bool]:
     return _HARMLESS_ASSEMBLER.match(token) is None
 
 
-def _assembler_list(line: _Line, argument: str) -> None:
+def _assembler_list(line: Line, argument: str) -> None:
     """``-Wa,a,b``: drop the parts that choose instructions, keep the rest."""
     kept: List[str] = []
     in_arch = False
@@ -156,7 +100,7 @@ def _assembler_list(line: _Line, argument: str) -> None:
         line.keep("-Wa," + ",".join(kept))
 
 
-def _preprocessor_list(line: _Line, argument: str) -> None:
+def _preprocessor_list(line: Line, argument: str) -> None:
     """``-Wp,a,b``: gcc hands the parts to the compiler proper, where ``-mavx2`` counts."""
     kept: List[str] = []
     for token in argument.split(",")[1:]:
@@ -178,12 +122,12 @@ def _linker_claim(token: str, previous: str) -> Optional[bool]:
         return True if _CLAIM.match(token) else None
     if token.startswith("-z") and _CLAIM.match(token[2:]):
         return False
-    if _CODE_GENERATOR.match(token):
+    if CODE_GENERATOR.match(token):
         return previous in ("-mllvm", "--mllvm", "-plugin-opt", "--plugin-opt")
     return None
 
 
-def _linker_tokens(line: _Line, tokens: Sequence[str], prefix: str) -> None:
+def _linker_tokens(line: Line, tokens: Sequence[str], prefix: str) -> None:
     """Tokens for the linker, one argument's worth; *prefix* is ``-Wl,``, ``-Xlinker`` or empty for the linker itself.
 
     ``-z`` and its value may stand in different arguments (``-Wl,-z -Wl,x86-64-v2``); then the earlier one goes too.
@@ -215,7 +159,7 @@ def _linker_tokens(line: _Line, tokens: Sequence[str], prefix: str) -> None:
         line.keyword = (len(line.kept) - 1, begin)
 
 
-def _take_back(line: _Line) -> None:
+def _take_back(line: Line) -> None:
     """Take the waiting linker keyword off what was kept."""
     assert line.keyword is not None
     place, begin = line.keyword
@@ -226,7 +170,7 @@ def _take_back(line: _Line) -> None:
         del line.kept[begin : place + 1]
 
 
-def _frontend_pair(line: _Line, name: str, value: str, written: Tuple[str, ...]) -> None:
+def _frontend_pair(line: Line, name: str, value: str, written: Tuple[str, ...]) -> None:
     """clang's front end options ``-target-cpu X``, ``-target-feature ±X``, ``-tune-cpu X``."""
     if name == "-tune-cpu":
         line.drop(" ".join(written), foreign=False)
@@ -238,21 +182,10 @@ def _frontend_pair(line: _Line, name: str, value: str, written: Tuple[str, ...])
         line.drop(" ".join(written), foreign=True)
 
 
-def feature_allowed(name: str, machine: str, level: Optional[str]) -> bool:
-    """Whether *name*, an LLVM feature, is part of *level*. Names that are no extension (``x87``) are allowed."""
-    if level is None:
-        return True
-    isa = isa_of(Machine(machine))
-    spelled = {"neon": "simd", "fp-armv8": "fp", "crc32": "sse4.2", "x87": "", "crt-static": ""}.get(name, name)
-    if isa is None or not spelled:
-        return True
-    return spelled in level_of(machine, level).features or name.startswith(("retpoline", "outline-atomics", "reserve-"))
-
-
 _FRONTEND = ("-target-cpu", "-target-feature", "-tune-cpu")
 
 
-def _clang_forward(line: _Line) -> None:
+def _clang_forward(line: Line) -> None:
     """``-Xclang X``, and pairs of them."""
     value = line.peek()
     if value in _FRONTEND and line.peek(1) == "-Xclang" and line.peek(2) is not None:
@@ -264,7 +197,7 @@ def _clang_forward(line: _Line) -> None:
         line.keep("-Xclang")
 
 
-def _clang_forward_joined(line: _Line, argument: str) -> None:
+def _clang_forward_joined(line: Line, argument: str) -> None:
     """``-Xclang=X``, and pairs of them."""
     name = argument.partition("=")[2]
     following = line.peek()
@@ -274,7 +207,7 @@ def _clang_forward_joined(line: _Line, argument: str) -> None:
         line.keep(argument)
 
 
-def _forward(line: _Line, argument: str) -> None:
+def _forward(line: Line, argument: str) -> None:
     """``-Xpreprocessor X``, ``-Xassembler X``, ``-Xarch_host X``, ``-mllvm X``, ``--machine X``."""
     value = line.peek()
     if value is None:
@@ -284,7 +217,7 @@ def _forward(line: _Line, argument: str) -> None:
     written = (argument, value)
     dropped: Optional[bool] = None
     if argument == "-mllvm":
-        dropped = True if _CODE_GENERATOR.match(value) else None
+        dropped = True if CODE_GENERATOR.match(value) else None
     elif argument in ("-Xassembler", "--for-assembler"):
         dropped = _assembler_dropped(value)
     elif argument == "--machine":
@@ -299,7 +232,7 @@ def _forward(line: _Line, argument: str) -> None:
         line.drop(" ".join(written), foreign=dropped)
 
 
-def _compiler_argument(line: _Line) -> None:  # noqa: C901 - one branch a spelling
+def _compiler_argument(line: Line) -> None:  # noqa: C901 - one branch a spelling
     argument = line.next()
     following = line.peek()
     if argument in TAKES_VALUE and following is not None:
@@ -332,7 +265,7 @@ def _compiler_argument(line: _Line) -> None:  # noqa: C901 - one branch a spelli
         line.keep(argument)
 
 
-def _assembler_argument(line: _Line) -> None:
+def _assembler_argument(line: Line) -> None:
     argument = line.next()
     if argument in ("-o", "-I", "-MD", "--defsym") and line.peek() is not None:
         line.keep(argument, line.next())
@@ -344,7 +277,7 @@ def _assembler_argument(line: _Line) -> None:
         line.drop(argument, foreign=dropped)
 
 
-def _linker_argument(line: _Line) -> None:
+def _linker_argument(line: Line) -> None:
     argument = line.next()
     if argument in ("-o", "-m", "-T", "-L", "-l", "-u", "-e", "-soname", "-h", "-rpath") and line.peek() is not None:
         line.keep(argument, line.next())
@@ -352,57 +285,14 @@ def _linker_argument(line: _Line) -> None:
         _linker_tokens(line, (argument,), "")
 
 
-def _rust_codegen(
-    line: _Line, setting: str, written: Tuple[str, ...], rebuild: Callable[[str], Tuple[str, ...]]
-) -> None:
-    """One ``-C`` setting of rustc: ``target-cpu``, ``target-feature`` and ``llvm-args`` choose instructions."""
-    name, _, value = setting.partition("=")
-    name = name.replace("_", "-")
-    if name == "target-cpu":
-        line.drop(" ".join(written), foreign=line.judge(f"-march={value}").foreign)
-        return
-    if name not in ("target-feature", "llvm-args"):
-        line.keep(*written)
-        return
-    separator = "," if name == "target-feature" else " "
-    kept: List[str] = []
-    for part in value.split(separator):
-        if name == "target-feature":
-            fine = not part.startswith("+") or feature_allowed(part[1:], line.machine, line.level)
-        else:
-            fine = _CODE_GENERATOR.match(part) is None
-        if fine:
-            kept.append(part)
-        else:
-            line.drop(f"-C {name}={part}", foreign=True)
-    if kept:
-        line.keep(*rebuild(f"{name}={separator.join(kept)}"))
-
-
-def _rust_argument(line: _Line) -> None:
-    argument = line.next()
-    if argument in ("-C", "--codegen") and line.peek() is not None:
-        value = line.next()
-        _rust_codegen(line, value, (argument, value), lambda text: (argument, text))
-    elif argument.startswith("--codegen="):
-        _rust_codegen(line, argument[len("--codegen=") :], (argument,), lambda text: (f"--codegen={text}",))
-    elif argument.startswith("-C") and len(argument) > len("-C"):
-        _rust_codegen(line, argument[2:], (argument,), lambda text: (f"-C{text}",))
-    elif argument.startswith("-Ztune-cpu=") or (argument == "-Z" and (line.peek() or "").startswith("tune-cpu=")):
-        written = (argument, line.next()) if argument == "-Z" else (argument,)
-        line.drop(" ".join(written), foreign=False)
-    else:
-        line.keep(argument)
-
-
-_STEP: Dict[str, Callable[[_Line], None]] = {
+_STEP: Dict[str, Callable[[Line], None]] = {
     "gcc": _compiler_argument,
     "clang": _compiler_argument,
     "zig": _compiler_argument,
     "cc1": _compiler_argument,
     "as": _assembler_argument,
     "ld": _linker_argument,
-    "rustc": _rust_argument,
+    "rustc": rust_argument,
 }
 
 
@@ -413,7 +303,7 @@ def filter_arguments(arguments: Sequence[str], dialect: str, machine: str, level
     :param machine: the machine compiled for, value of :class:`~baseline_build.isa.model.Machine`.
     :param level: the promised level, ``None`` for machines without levels.
     """
-    line = _Line(arguments, machine, level)
+    line = Line(arguments, machine, level)
     step = _STEP[dialect]
     while line.place < len(line.arguments):
         step(line)

@@ -23,7 +23,8 @@ if __name__ == "__main__":
 
 from ..errors import BaselineBuildError, EnforcementError
 from .additions import additions, quiet
-from .filtering import Outcome, filter_arguments
+from .filtering import filter_arguments
+from .lines import Outcome
 from .model import Kernel, Mode
 from .plan import Plan, load_plan
 from .records import output_of, sources_among, write_record
