@@ -232,7 +232,7 @@ def _forward(line: Line, argument: str) -> None:
         line.drop(" ".join(written), foreign=dropped)
 
 
-def _compiler_argument(line: Line) -> None:  # noqa: C901 - one branch a spelling
+def _compiler_argument(line: Line) -> None:
     argument = line.next()
     following = line.peek()
     if argument in TAKES_VALUE and following is not None:
