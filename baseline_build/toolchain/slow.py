@@ -106,7 +106,6 @@ def rewritten(
     plan: Plan, program: Program, machine: str, arguments: Sequence[str]
 ) -> Tuple[Outcome, Tuple[str, ...], Optional[Kernel]]:
     """What stays of *arguments* (response files expanded), what is added, and the exemption that holds."""
-    machine = machine_meant(arguments, program.dialect, machine)
     kernel = _kernel(plan, arguments, program.dialect)
     level = _level(plan, machine, kernel)
     outcome = filter_arguments(arguments, program.dialect, machine, level)
@@ -164,6 +163,7 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
         write_record(state, name, machine, _caller(), given, (), added, "", refused=False)
         os.execv(real, [real, *given, *added])  # noqa: S606
     arguments = expand_responses(given, os.getcwd()) if program.dialect != "rustc" else _rust_arguments(given)
+    machine = machine_meant(arguments, program.dialect, machine)
     try:
         outcome, added, kernel = rewritten(plan, program, machine, arguments)
         if plan.mode is Mode.REFUSE:
