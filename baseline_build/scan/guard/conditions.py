@@ -141,6 +141,11 @@ def _compared(first: Value, second: Value, width: int, condition: str) -> Option
         told, bits = _pattern(first.bits, second, width, condition)
         if told is not None:
             facts &= told
+            equal = second.single if condition == "e" else None
+            if equal is not None:
+                equal &= (1 << width) - 1
+                keys[equal] = keys.get(equal, -1) & told
+                bits = None
     plain = False
     if first.plain:
         facts = 0

@@ -50,7 +50,7 @@ class State:
         self.vectors: List[Parts] = [()] * VECTORS
         self.memory: Dict[int, Slot] = {}
         self.flags: Optional[Flags] = None
-        # Registers that still hold what was loaded from a known place.
+        # Registers that still hold what was loaded from a known place, or (as ~number) copied from another register.
         self.origins: Dict[int, int] = {}
         self.facts = 0
         # From here up the stack may hold anything where ``memory`` does not say otherwise.
@@ -136,8 +136,10 @@ class State:
         if number == ZERO:
             return
         self.registers[number] = value
-        if number in self.origins:
-            del self.origins[number]
+        if self.origins:
+            self.origins.pop(number, None)
+            for copy in [copy for copy, origin in self.origins.items() if origin == ~number]:
+                del self.origins[copy]
         flags = self.flags
         if flags is not None and flags.place is not None and not flags.place.memory and flags.place.at == number:
             self.flags = flags._replace(place=None)
@@ -152,6 +154,11 @@ class State:
             return
         self.registers[place.at] = value
         origin = self.origins.get(place.at)
+        for copy in [copy for copy, source in self.origins.items() if source == ~place.at]:
+            self.registers[copy] = value
+        if origin is not None and origin < 0:
+            self.registers[~origin] = value
+            return
         if origin is not None:
             slot = self.memory.get(origin)
             if slot is not None and slot[0] == place.size:

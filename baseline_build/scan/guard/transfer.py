@@ -250,12 +250,20 @@ class Transfer:
                 where = self.address(source).single if source[1] != target[1] and source[2] != target[1] else None
                 if where is not None:
                     self.state.origins[target[1]] = where
-            elif source[0] == "r" and source[1] in self.state.origins and source[2] == target[2]:
-                self.state.origins[target[1]] = self.state.origins[source[1]]
+            elif source[0] == "r" and source[2] == target[2] and source[1] != target[1]:
+                self._copied(target[1], source[1], source[2])
         elif target[0] == "m" and source[0] == "r" and source[2] >= 32:
             where = self.address(target).single
             if where is not None:
                 self.state.origins[source[1]] = where
+
+    def _copied(self, target: int, source: int, width: int) -> None:
+        """Both registers hold the same from now on (the upper half of the source must be clear for that)."""
+        origin = self.state.origins.get(source)
+        if origin is not None:
+            self.state.origins[target] = origin
+        elif width == 64 or self.state.registers[source] == self.state.registers[target]:
+            self.state.origins[target] = ~source
 
     def _movsx(self, operation: Operation) -> None:
         _, target, source = operation
