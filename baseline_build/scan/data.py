@@ -7,7 +7,8 @@ of this holds:
 * no known function starts with it on its straight way, and following every direct jump and call from known functions,
   symbols and plausible pointers never arrives at it;
 * it lies outside of all functions whose extent is known, or in one without indirect jumps (whose targets are unknown);
-* its neighbourhood has bytes that no encoding matches, or instructions that only an operating system may execute.
+* instructions load it, or its neighbourhood has bytes that no encoding matches or instructions that only an operating
+  system may execute.
 
 Everything else stays a mark: an unreached instruction in plausible code is for the guard analysis to judge.
 """
@@ -21,7 +22,8 @@ from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional
 from .. import decode
 from ..decode.model import Flow, Instruction
 from ..isa import Level, Machine
-from .code import Code, Mark
+from .code import Code, Mark, Ranges
+from .references import References, loaded_size
 
 BEHIND, AHEAD = 96, 128  # bytes of the neighbourhood
 MAX_STEPS = 400_000  # instructions followed in one file
@@ -102,6 +104,8 @@ class _Judge:
         self._windows: Dict[int, bool] = {}
         self._doubtful: Tuple[int, ...] = ()
         self._flow: Optional[_Flow] = None
+        self._references: Optional[References] = None
+        self._loaded = Ranges(())
 
     def _owned(self, address: int) -> bool:
         """Whether a function of known extent holds *address*."""
@@ -126,7 +130,7 @@ class _Judge:
             for address in sweep.mark_addresses:
                 if self._owned(address) and not self._near_undecoded(address - BEHIND, address + AHEAD):
                     continue
-                if self._looks_like_data(address, self.place(address)):
+                if self._is_loaded(address) or self._looks_like_data(address, self.place(address)):
                     found.append(address)
         self._doubtful = tuple(found)
         return self._doubtful
@@ -135,8 +139,22 @@ class _Judge:
         """Whether nothing leads to *address*, one of the doubtful marks or of the undecoded bytes."""
         if self._flow is None:
             suspect = [*self._undecoded, *self._doubtful]
-            self._flow = _Flow(self.code, _merged({self.place(at) for at in suspect}), self._owned, self._privileged)
+            places = _merged({self.place(at) for at in suspect})
+            self._flow = _Flow(self.code, places, self._owned, self._pointers(), self._privileged)
         return self._flow.unreached(address, self.place(address) if self._owned(address) else None)
+
+    def _is_loaded(self, address: int) -> bool:
+        if self._owned(address):
+            return False
+        if self._references is None:
+            self._references = References(self.code, self._owned)
+            self._loaded = Ranges(_merged(self._references.loaded))
+        return self._loaded.hold(address)
+
+    def _pointers(self) -> Set[int]:
+        if self._references is None:
+            self._references = References(self.code, self._owned)
+        return self._references.pointers | set(self.image.relocations.values())
 
     def _near_undecoded(self, low: int, high: int) -> bool:
         index = bisect_left(self._undecoded, low)
@@ -178,12 +196,18 @@ class _Flow:
     """Direct control flow inside of the suspect *places*."""
 
     def __init__(
-        self, code: Code, places: List[Span], owned: Callable[[int], bool], privileged: FrozenSet[str]
+        self,
+        code: Code,
+        places: List[Span],
+        owned: Callable[[int], bool],
+        pointers: Set[int],
+        privileged: FrozenSet[str],
     ) -> None:
         self.code = code
         self.places = places
         self._lows = [low for low, _ in places]
         self._owned = owned
+        self._pointers = pointers
         self._privileged = privileged
         self._indirect: List[int] = []
         self._complete = True
@@ -217,8 +241,8 @@ class _Flow:
                     break
                 if step.target is not None and self.knows(step.target):
                     waiting.append(step.target)
-                if step.memory is not None and self.knows(step.memory) and self._plausible(step.memory):
-                    waiting.append(step.memory)
+                if step.memory is not None and self.knows(step.memory) and not loaded_size(self.code, address):
+                    waiting += [step.memory] if self._plausible(step.memory) else []
                 if step.flow is Flow.JUMP_INDIRECT:
                     self._indirect.append(address)
                 if step.flow in _ENDS:
@@ -232,13 +256,10 @@ class _Flow:
             return []
         low, high = self.places[0][0], self.places[-1][1]
         roots = [f.address for f in self.code.image.functions if low <= f.address < high and self.knows(f.address)]
-        pointers = {target for target in self.code.image.relocations.values() if low <= target < high}
         for _, sweep in self.code.sweeps:
             branches = zip(sweep.branch_addresses, sweep.branch_targets)
             roots += [t for source, t in branches if low <= t < high and self.knows(t) and self._trusts(source)]
-            references = zip(sweep.reference_addresses, sweep.reference_targets)
-            pointers.update(t for source, t in references if low <= t < high and self.knows(t) and self._trusts(source))
-        roots += [pointer for pointer in pointers if self.knows(pointer) and self._plausible(pointer)]
+        roots += [pointer for pointer in self._pointers if self.knows(pointer) and self._plausible(pointer)]
         return roots
 
     def _trusts(self, source: int) -> bool:

@@ -132,6 +132,45 @@ def test_data_among_the_code_is_no_finding(tmp_path: Path, table: str) -> None:
     assert any("data" in note for note in file.notes)
 
 
+LITERALS = """
+.text
+.globl work
+.type work, %function
+work:
+  .cfi_startproc
+  ldr x0, first
+  ldr q1, second
+  ret
+  .cfi_endproc
+.size work, .-work
+.balign 8
+// An SME encoding, SVE2 and an LSE atomic, were it code.
+first: .quad 0x45489645a0000000
+second: .quad 0xb8e00020c0800000, 0x04e0e3e004e0e3e0
+.globl after
+.type after, %function
+after:
+  .cfi_startproc
+  mov w0, #1
+  ret
+  .cfi_endproc
+.size after, .-after
+"""
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_literal_pools_are_data(tmp_path: Path, strip: bool) -> None:
+    """Mapping symbols tell where they are; stripped of them, the loads do."""
+    options = ("-nostdlib", "-s") if strip else ("-nostdlib",)
+    path = compiling.library(tmp_path, "pool", LITERALS, *options, compiler="aarch64-linux-gnu-gcc", suffix=".s")
+    file = only(path)
+    assert file.verdict is Verdict.CLEAN, [(f.feature, hex(f.address)) for f in file.findings]
+    hidden = "hidden: .arch armv8.1-a\n ldadd w0, w1, [x2]\n ret\n.globl after"
+    changed = LITERALS.replace("  mov w0, #1", "  b hidden").replace(".globl after", hidden)
+    path = compiling.library(tmp_path, "code", changed, *options, compiler="aarch64-linux-gnu-gcc", suffix=".s")
+    assert set(only(path).features) == {"lse"}
+
+
 def test_real_code_behind_data_is_found(tmp_path: Path) -> None:
     """A function without unwind record or size right behind a table; only a call tells of it."""
     hidden = f"{JUNK}\nhidden:\n popcnt %rdi, %rax\n ret\n"
