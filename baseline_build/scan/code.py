@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import decode
 from ..decode.model import Instruction, Sweep
 from ..elf import Image, Region
+from ..elf.formats import PT_LOAD
 from ..isa import Level, Machine
 
 
@@ -71,6 +72,37 @@ class Code:
         """(address, length) of bytes no encoding matched, without declared data."""
         inside = Ranges(self.image.data_ranges)
         return tuple(run for _, sweep in self.sweeps for run in sweep.undecoded if not inside.hold(run[0]))
+
+
+def strays(code: Code) -> Tuple[Tuple[int, int], ...]:
+    """(source, target) of direct branches that lead to executable bytes outside of all regions.
+
+    Section headers told that those bytes are data. A branch from a known function says otherwise, so what the headers
+    say of them is not to be believed.
+    """
+    image = code.image
+    loads = [(s.address, s.address + s.file_size) for s in image.segments if s.type == PT_LOAD and s.executable]
+    functions = Ranges(joined((f.address, f.address + f.size) for f in image.functions if f.size))
+    found: List[Tuple[int, int]] = []
+    for region, sweep in code.sweeps:
+        low, high = region.address, region.end
+        pairs = zip(sweep.branch_addresses, sweep.branch_targets)
+        for source, target in [(s, t) for s, t in pairs if t and not low <= t < high]:
+            mapped = any(start <= target < end for start, end in loads)
+            if mapped and not image.is_code(target) and functions.hold(source):
+                found.append((source, target))
+    return tuple(found)
+
+
+def joined(spans: Iterable[Tuple[int, int]]) -> List[Tuple[int, int]]:
+    """*spans* in ascending order, those that touch made one."""
+    merged: List[Tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 class Ranges:

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 from .. import decode
 from ..decode.model import Flow, Instruction
 from ..isa import Level, Machine
-from .code import Code, Mark, Ranges
+from .code import Code, Mark, Ranges, joined
 from .references import References, loaded_size
 
 BEHIND, AHEAD = 96, 128  # bytes of the neighbourhood
@@ -96,7 +96,7 @@ class _Judge:
         self.code = code
         self.image = code.image
         self._undecoded = [address for address, _ in code.undecoded()]
-        owned = _merged((f.address, f.address + f.size) for f in self.image.functions if f.size)
+        owned = joined((f.address, f.address + f.size) for f in self.image.functions if f.size)
         self._starts = [start for start, _ in owned]
         self._ends = [end for _, end in owned]
         family = "aarch64" if self.image.machine is Machine.AARCH64 else "x86"
@@ -139,7 +139,7 @@ class _Judge:
         """Whether nothing leads to *address*, one of the doubtful marks or of the undecoded bytes."""
         if self._flow is None:
             suspect = [*self._undecoded, *self._doubtful]
-            places = _merged({self.place(at) for at in suspect})
+            places = joined({self.place(at) for at in suspect})
             self._flow = _Flow(self.code, places, self._owned, self._pointers(), self._privileged)
         return self._flow.unreached(address, self.place(address) if self._owned(address) else None)
 
@@ -148,7 +148,7 @@ class _Judge:
             return False
         if self._references is None:
             self._references = References(self.code, self._owned)
-            self._loaded = Ranges(_merged(self._references.loaded))
+            self._loaded = Ranges(joined(self._references.loaded))
         return self._loaded.hold(address)
 
     def _pointers(self) -> Set[int]:
@@ -274,13 +274,3 @@ class _Flow:
             if step.flow in _ENDS:
                 return True
         return True
-
-
-def _merged(spans: Iterable[Span]) -> List[Span]:
-    merged: List[Span] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged

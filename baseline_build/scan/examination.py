@@ -117,6 +117,7 @@ def _judged(
     judgements = guard.judge(image, code, known.marks, detected_elsewhere=detected_elsewhere) if known.marks else ()
     found = [findings.finding_of(code, judgement, promised) for judgement in judgements]
     found += findings.undecoded_findings(code, known.undecided)
+    found += findings.stray_findings(code)
     declared = marker.needed(image)
     if declared is not None and image.machine in (Machine.X86_64, Machine.I386) and _exceeds(declared, promised):
         found.append(findings.declared_finding(declared, promised.name, image.machine.value))

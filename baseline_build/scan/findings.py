@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 from ..isa import Isa, Level, isa_of
-from .code import Code
+from .code import Code, strays
 from .guard import Judgement
 from .model import Finding, Verdict, gravest
 
@@ -73,6 +73,30 @@ def undecoded_findings(code: Code, runs: Iterable[Tuple[int, int]]) -> List[Find
             hint="Look at them with `objdump -d`; if objdump knows the instruction, baseline-build is too old for it.",
         )
         for name, found in grouped.items()
+    ]
+
+
+def stray_findings(code: Code) -> List[Finding]:
+    """One finding for the branches into executable bytes that the section headers call data; none without such."""
+    found = strays(code)
+    if not found:
+        return []
+    source, target = found[0]
+    step = code.instruction_at(source)
+    return [
+        Finding(
+            code="BB134",
+            verdict=Verdict.UNDECIDED,
+            feature="hidden",
+            level=None,
+            count=len(found),
+            function=code.image.label(source),
+            address=source,
+            data=code.bytes_at(source, step.length if step else 4),
+            instruction=step.mnemonic if step else "",
+            ground=f"control goes on at {target:#x}, in executable bytes that the section headers call data",
+            hint="Scan the file as its linker wrote it, or without section headers (`llvm-strip --strip-sections`).",
+        )
     ]
 
 

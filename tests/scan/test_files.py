@@ -8,6 +8,7 @@ from typing import Tuple
 
 import pytest
 
+from baseline_build import elf
 from baseline_build.errors import BrokenInputError, ConfigError
 from baseline_build.scan import FileReport, ScanOptions, Verdict, scan_path
 from tests.elf import samples
@@ -188,6 +189,24 @@ def test_unknown_bytes_in_a_function_leave_it_undecided(tmp_path: Path) -> None:
     assert file.verdict is Verdict.UNDECIDED
     (finding,) = file.findings
     assert (finding.code, finding.function, finding.data) == ("BB131", "after", b"\x06")
+
+
+def test_code_that_section_headers_call_data_is_noticed(tmp_path: Path) -> None:
+    """A section with code loses its executable flag in the headers; the segment maps it executable all the same."""
+    hidden = '.section .hidden,"ax"\nfar: popcnt %rdi, %rax\n ret\n.text\ntable: .quad 0'
+    source = ASSEMBLER.format(table=hidden).replace("mov $1", "call far\n mov $1")
+    path = compiling.library(tmp_path, "hiding", source, suffix=".s")
+    assert only(path).verdict is Verdict.VIOLATION
+    raw = bytearray(path.read_bytes())
+    section = next(s for s in elf.parse(bytes(raw), "hiding").sections if s.name == ".hidden")
+    header = int.from_bytes(raw[40:48], "little") + 64 * section.index + 8
+    raw[header : header + 8] = (2).to_bytes(8, "little")
+    path.write_bytes(raw)
+    file = only(path)
+    assert file.verdict is Verdict.UNDECIDED
+    assert [f.code for f in file.findings] == ["BB134"]
+    bare = samples.without_headers(path)
+    assert only(bare).verdict is Verdict.VIOLATION
 
 
 def test_declared_object_in_code_is_data(tmp_path: Path) -> None:
