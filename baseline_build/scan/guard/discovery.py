@@ -15,12 +15,13 @@ from .program import Program
 from .state import THREADS, is_thread
 from .values import Value, join
 
-_TOTAL_STEPS = 6_000_000
+_TOTAL_STEPS = 2_000_000
 _RUN_STEPS = 250_000
 _MAX_RUNS_PER_FUNCTION = 40
 _MAX_REPEATS = 12
 _MAX_HEIGHT = 6
 _MAX_OWNERS = 8
+_MAX_OWNER_SIZE = 2048
 _MAX_ROUNDS = 3
 _NEAR = 64
 _MAX_NEIGHBOURS = 3000
@@ -167,7 +168,8 @@ class Discovery:
                 continue
             seen.add(part)
             above = {self.program.function_of(at) for _, at in self.program.transfers(part, part + 1)} - {part}
-            if not 0 < len(above) <= _MAX_OWNERS or above & self.given_up or not self.program.only_jumped(part):
+            long = any(self.program.end_of(owner) - owner > _MAX_OWNER_SIZE for owner in above)
+            if long or not 0 < len(above) <= _MAX_OWNERS or above & self.given_up or not self.program.only_jumped(part):
                 wholes.add(part)
             else:
                 waiting.extend(above)
@@ -212,6 +214,9 @@ class Discovery:
     def _keep(self, entry: int, result: Result) -> None:
         analysis = self.analysis
         function = self.program.function_of(entry)
+        # What was worth following stays so: nothing may waver between two answers for ever.
+        last = self._last.get(entry)
+        result.keeps = result.keeps or (last is not None and last.keeps)
         self.results[entry] = result
         self._last[entry] = result
         for callee in result.curious - self._curious:
@@ -223,14 +228,12 @@ class Discovery:
         if function != entry:
             return
         analysis.waiting.discard(function)
-        if result.informative or (result.small and self._touches(result)):
+        if function in analysis.followed or result.informative or (result.small and self._touches(result)):
             if function not in analysis.followed:
                 for _, at in self.program.transfers(function, function + 1):
                     if self.program.function_of(at) in self.results:
                         self._enqueue(self.program.function_of(at))
             analysis.followed[function] = result
-        else:
-            analysis.followed.pop(function, None)
         self._tell_callers(function, result)
 
     def _touches(self, result: Result) -> bool:

@@ -54,7 +54,7 @@ class Transfer:
         """*value* goes where it is not followed: what it points to may be run, read or written from now on.
 
         :param kind: ``second`` for the second result register, which most often holds something stale: it may point to
-            what is run, but nobody writes through it. ``span`` where it is the beginning of something read with an index nothing is known of.
+            a table of functions, but nobody writes through it or calls it. ``span`` where it is the beginning of something read with an index nothing is known of.
         """
         if not value.keys:
             return
@@ -62,6 +62,8 @@ class Transfer:
         low, high, base = self.program.low, self.program.high, self.program.base
         for key, facts in value.keys.items():
             if low <= key < high:
+                if kind == "second" and self.program.image.is_code(key - base):
+                    continue
                 self.result.way(key - base, self.at, kind, facts | here)
                 if kind != "second" and not self.program.image.is_code(key - base):
                     self.note_loss(key)
