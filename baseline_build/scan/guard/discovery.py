@@ -21,6 +21,7 @@ _MAX_RUNS_PER_FUNCTION = 40
 _MAX_REPEATS = 12
 _MAX_HEIGHT = 6
 _MAX_OWNERS = 8
+_MAX_CALLS = 4
 _MAX_OWNER_SIZE = 2048
 _MAX_ROUNDS = 3
 _NEAR = 64
@@ -237,13 +238,11 @@ class Discovery:
         self._tell_callers(function, result)
 
     def _touches(self, result: Result) -> bool:
-        """Whether it reads or writes a cell, or what may be one."""
+        """Whether it writes a cell, or is told something of the CPU by code that asks it."""
         cells = self.analysis.cells
         if result.entry in self._curious and result.tiny:
             return True
-        return any(store.address in cells or store.lost for store in result.stores) or any(
-            address in cells for address in result.reads
-        )
+        return any(store.address in cells for store in result.stores)
 
     def _arguments(self, entry: int) -> Tuple[Value, ...]:
         """What the argument registers of a function hold, where all calls to it were interpreted; else nothing."""
@@ -253,8 +252,10 @@ class Discovery:
         if next(program.pointers(entry, entry + 1), None) or next(program.code_references(entry, entry + 1), None):
             return ()
         passed: Optional[List[Value]] = None
-        callers = {program.function_of(at) for _, at in program.transfers(entry, entry + 1)}
-        for caller in callers:
+        places = [at for _, at in program.transfers(entry, entry + 1)]
+        if len(places) > _MAX_CALLS:
+            return ()
+        for caller in {program.function_of(at) for at in places}:
             result = self.results.get(caller) or self._last.get(caller)
             values = result.arguments.get(entry) if result is not None else None
             if values is None or self._jumped_into(caller):

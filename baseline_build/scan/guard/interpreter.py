@@ -183,7 +183,8 @@ class Run(Transfer):
     def note_store(self, address: int, size: int, value: Value) -> None:
         """A store outside the stack."""
         self.pending.append(Store(address, size, value, self.state.facts))
-        self.result.keeps = self.result.keeps or value.informed or (bool(self.state.facts) and value.exact)
+        told = value.informed or (self.result.asks and bool(self.state.facts) and value.exact)
+        self.result.keeps = self.result.keeps or told
 
     def note_loss(self, address: int) -> None:
         """The address of a variable is in unknown hands."""
