@@ -20,13 +20,13 @@ def _rotate(number: int, count: int, width: int) -> int:
 
 
 _EXACT: Mapping[str, Callable[[int, int, int], int]] = {
-    "add": lambda a, b, w: a + b,
-    "sub": lambda a, b, w: a - b,
-    "and": lambda a, b, w: a & b,
-    "andn": lambda a, b, w: ~a & b,
-    "or": lambda a, b, w: a | b,
-    "xor": lambda a, b, w: a ^ b,
-    "mul": lambda a, b, w: a * b,
+    "add": lambda a, b, _: a + b,
+    "sub": lambda a, b, _: a - b,
+    "and": lambda a, b, _: a & b,
+    "andn": lambda a, b, _: ~a & b,
+    "or": lambda a, b, _: a | b,
+    "xor": lambda a, b, _: a ^ b,
+    "mul": lambda a, b, _: a * b,
     "shl": lambda a, b, w: a << (b & (63 if w == 64 else 31)),
     "shr": lambda a, b, w: a >> (b & (63 if w == 64 else 31)),
     "sar": lambda a, b, w: _signed(a, w) >> (b & (63 if w == 64 else 31)),
@@ -75,8 +75,7 @@ def _with_constant(name: str, value: Value, number: int, facts: int, width: int,
         keys: Dict[int, int] = {}
         for key, known in value.keys.items():
             result = operation(key & mask, number & mask, width) & mask
-            known |= facts
-            keys[result] = keys[result] & known if result in keys else known
+            keys[result] = keys.get(result, -1) & (known | facts)
         parts = bounded(keys, None, False)
     if value.bits is not None:
         moved = _bits_with_constant(name, value.bits, number & mask, width, mask)

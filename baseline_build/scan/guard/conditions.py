@@ -1,12 +1,12 @@
 """What the outcome of a comparison tells: facts on either edge, and what is left of the compared value.
 
-Condition names are neutral: ``e ne b ae be a l ge le g s ns`` (unsigned below/above, signed less/greater, sign), ``o no p
-np``. On machines where carry means "no borrow" the lifter translates.
+Condition names are neutral: ``e ne b ae be a l ge le g s ns`` (unsigned below/above, signed less/greater, sign),
+``o no p np``. On machines where carry means "no borrow" the lifter translates.
 """
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from .arithmetic import cut
 from .values import Bits, Value
@@ -30,8 +30,10 @@ class Place(NamedTuple):
 class Flags(NamedTuple):
     """The last comparison.
 
-    ``kind``: ``sub`` (first against second), ``logic`` (first is the result, no carry), ``bit`` (carry is bit ``second``
-    of first), ``result`` (first is the result of arithmetic: zero and sign are its own, carry is not known), ``shifted``
+    ``kind``: ``sub`` (first against second), ``logic`` (first is the result, no carry), ``bit`` (carry is
+    bit ``second`` of first), ``result`` (first is the result of arithmetic: zero and sign are its own, carry is not
+    known),
+    ``shifted``
     (carry as for ``bit``, everything else as ``rest`` says).
     ``place`` is where the first operand still stands.
     """
@@ -102,7 +104,7 @@ def holds(condition: str, a: int, b: int, width: int) -> bool:
     a &= mask
     b &= mask
     if condition in _UNSIGNED:
-        return bool(_UNSIGNED[condition](a, b))
+        return _UNSIGNED[condition](a, b)
     left, right = a - (a & sign) * 2, b - (b & sign) * 2
     difference = (a - b) & mask
     overflow = left - right != difference - (difference & sign) * 2
@@ -112,15 +114,15 @@ def holds(condition: str, a: int, b: int, width: int) -> bool:
     }[condition]  # fmt: skip
 
 
-_UNSIGNED = {
+_UNSIGNED: Mapping[str, Callable[[int, int], bool]] = {
     "e": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
     "b": lambda a, b: a < b,
     "ae": lambda a, b: a >= b,
     "be": lambda a, b: a <= b,
     "a": lambda a, b: a > b,
-    "never": lambda a, b: False,
-    "always": lambda a, b: True,
+    "never": lambda _, __: False,
+    "always": lambda _, __: True,
 }
 
 
@@ -188,13 +190,13 @@ def _pattern(bits: Bits, second: Value, width: int, condition: str) -> Tuple[Opt
             table = inside.ones if number >> bit & 1 else inside.zeros
             facts |= table.get(bit, 0)
         return facts, bits
-    if condition == "ne" and not number or (condition == "a" and not number):
+    if (condition == "ne" and not number) or (condition == "a" and not number):
         return _nonzero(inside, bits, own)
-    if condition in ("be",) and not number:
+    if condition == "be" and not number:
         return _pattern(bits, second, width, "e")
     if not number and condition in ("s", "l", "ns", "ge"):
         return _sign(inside, bits, width - 1, condition in ("s", "l"), own)
-    if condition in ("never",):
+    if condition == "never":
         return None, None
     return own, bits
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
-from .interpreter import Analysis, Budget, Exhausted, Result, Run, entry_state
+from .interpreter import Analysis, Budget, ExhaustedError, Result, Run, entry_state
 from .program import Program
 from .state import THREADS, is_thread
 from .values import Value, join
@@ -159,7 +159,7 @@ class Discovery:
         return max([self._height(callee, depth + 1) for callee in result.callees if callee in self._last] + [depth])
 
     def _wholes(self, function: int) -> Set[int]:
-        """*function*, or those it is a part of: a part is interpreted where control comes from, with what holds there."""
+        """*function*, or those it is a part of: a part is interpreted where control comes from."""
         wholes: Set[int] = set()
         seen: Set[int] = set()
         waiting = [function]
@@ -207,7 +207,7 @@ class Discovery:
         self._passed[entry] = passed
         try:
             return Run(self.analysis, entry, entry_state(self.analysis, passed)).execute()
-        except Exhausted:
+        except ExhaustedError:
             return None
         finally:
             self.steps -= allowed - max(budget.left, 0)

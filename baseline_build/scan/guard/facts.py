@@ -7,9 +7,9 @@ proves nothing that a guard could use.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Set, Tuple
 
 from ...errors import InternalError
 from ...isa import Isa, Machine
@@ -87,13 +87,13 @@ class Facts:
     def title(self, bits: int) -> str:
         """*bits* for people: without what others of them imply."""
         names = self.names(bits)
-        implied = set()
+        implied: Set[str] = set()
         for name in names:
             implied |= self.names(self.shown(name) & ~self.bit(name))
         return "+".join(sorted(names - implied)) or "+".join(sorted(names))
 
 
-@lru_cache(maxsize=None)
+@cache
 def cpuid_bits() -> Mapping[Tuple[int, int, str], Tuple[Tuple[int, str], ...]]:
     """(leaf, subleaf, register) -> ((bit, feature), …); the leaf of XCR0 is -1."""
     table: Dict[Tuple[int, int, str], List[Tuple[int, str]]] = {}
@@ -109,7 +109,7 @@ def cpuid_bits() -> Mapping[Tuple[int, int, str], Tuple[Tuple[int, str], ...]]:
 _AUXV = {"AT_HWCAP": 16, "AT_HWCAP2": 26}
 
 
-@lru_cache(maxsize=None)
+@cache
 def hardware_answers(machine: Machine) -> Mapping[str, Mapping[int, Tuple[Tuple[int, Tuple[str, ...]], ...]]]:
     """What getauxval tells on *machine*: function -> argument -> (bit, features), …
 

@@ -49,7 +49,7 @@ class Budget:
         self.left = steps
 
 
-class Exhausted(Exception):
+class ExhaustedError(Exception):
     """The budget is used up. Caught where the run was begun."""
 
 
@@ -158,7 +158,7 @@ class Run(Transfer):
         self.pending: List[Store] = []
 
     def execute(self) -> Result:
-        """Interpret until nothing changes. Raises :class:`Exhausted`."""
+        """Interpret until nothing changes. Raises :class:`ExhaustedError`."""
         self.flow(self.entry, self.first)
         while self.queue:
             first = heapq.heappop(self.queue)
@@ -171,13 +171,11 @@ class Run(Transfer):
         """Hand over the stores, now that it is known whether the function asks the CPU."""
         result = self.result
         for store in self.pending:
-            value = store.value
-            if result.asks and value.plain and not store.lost:
+            if not (result.asks and store.value.plain and not store.lost):
+                result.stores.append(store)
+            elif store.value is not PLAIN:
                 # Who asks the CPU may also be told what to answer: a person's choice, see the module cells.
-                if value is PLAIN:
-                    continue
-                store = store._replace(value=without_plain(value))
-            result.stores.append(store)
+                result.stores.append(store._replace(value=without_plain(store.value)))
         return result
 
     def note_store(self, address: int, size: int, value: Value) -> None:
@@ -225,7 +223,7 @@ class Run(Transfer):
         while True:
             budget.left -= 1
             if budget.left < 0:
-                raise Exhausted
+                raise ExhaustedError
             step = self.program.step(address)
             if step is None:
                 return

@@ -52,7 +52,7 @@ class Liveness:
                 address = following[0]
         return False
 
-    def _following(self, step: Step, address: int, register: int) -> "List[int] | None":
+    def _following(self, step: Step, address: int, register: int) -> List[int] | None:
         """Where control goes next with the register as it was; ``None``: somewhere that may read it."""
         after = address + step.length
         if not step.operations:
@@ -84,9 +84,8 @@ def _uses(step: Step, register: int) -> Tuple[bool, bool]:
     for operation in step.operations:
         if written:
             break
-        if operation[0] == "lost":
-            if register in operation[1]:
-                return True, True
+        if operation[0] == "lost" and register in operation[1]:
+            return True, True
         for operand in _read_operands(operation):
             if register in _registers(operand):
                 return True, False

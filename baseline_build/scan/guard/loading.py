@@ -118,7 +118,7 @@ def run_on_load(program: Program, marks: Sequence[int]) -> List[Loaded]:
         seen[function] = True
         graph = Graph(program, function)
         for block in graph.always():
-            for index in range(bisect_left(marks, block.start), bisect_left(marks, block.end)):
-                found.append(Loaded(marks[index], path))
+            inside = range(bisect_left(marks, block.start), bisect_left(marks, block.end))
+            found.extend(Loaded(marks[index], path) for index in inside)
             waiting.extend((callee, (*path, program.label(callee))) for callee in block.calls)
     return found

@@ -16,7 +16,8 @@ An operation is a tuple whose first item names it; ``dst``/``src``/``a``/``b`` a
 ``set cond dst``          1 or 0
 ``cmov cond dst a b``     ``dst = a if cond else b``
 ``carry dst``             all ones when carry is set, else 0
-``jump t`` ``branch cond t``  direct; *cond* ``None``: not followed. ``zero a t sense`` / ``tbit a n t sense``: branch on
+``jump t`` ``branch cond t``  direct (*cond* ``None``: not followed). ``zero a t sense``, ``tbit a n t sense``:
+                          branch on
                           ``a == 0`` / bit *n* of *a*; *sense*: taken when that is zero (false: when not)
 ``jumpi src`` ``calli src``  indirect;  ``call t``, ``ret``, ``stop``
 ``cpuid`` ``xcr``         the x86 questions; ``known dst facts``: dst = 0, or not 0 and then *facts* (names) hold
@@ -89,4 +90,4 @@ class Lifter:
 
     def lift(self, code: bytes, offset: int, address: int) -> Optional[Step]:
         """The instruction at ``code[offset:]``, at *address* in the image; ``None`` where there is none."""
-        raise TypeError(type(self))
+        raise TypeError(type(self), len(code), offset, address)

@@ -213,8 +213,7 @@ class Program:
                     low = starts[index] if index >= 0 else 0
                     high = starts[index + 1] if index + 1 < count else 1 << 62
                 if not low < target < high:
-                    target = relays.get(target, target)
-                    found.append(target << _SHIFT | address)
+                    found.append(relays.get(target, target) << _SHIFT | address)
         found.sort()
         return found
 

@@ -1,8 +1,9 @@
 """Which facts hold wherever control can come to a place: over calls, jumps and pointers, from the roots on.
 
 A node is a place where control (or a pointer to it) arrives: an entry of a function, or an object in data that holds
-pointers. Facts of a node are those that hold on *every* way to it. Ways out of functions that were not interpreted carry
-nothing of their own. A node that no way leads to from a root holds everything: it is *unreached*, which proves nothing.
+pointers. Facts of a node are those that hold on *every* way to it. Ways out of functions that were not interpreted
+carry nothing of their own. A node that no way leads to from a root holds everything: it is *unreached*, which proves
+nothing.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Reach:
             for result, at, facts, kind in self._events[address]:
                 if program.function_of(at) != function or address == function:
                     yield Edge(self.entry(result.entry), at, facts, kind)
-        for target, at in program.transfers(entry, end):
+        for _, at in program.transfers(entry, end):
             yield from self._unseen(at, "jump")
         for target, at in program.code_references(entry, end):
             if program.function_of(at) != function or target == function:

@@ -147,9 +147,7 @@ class State:
     def refine(self, place: Place, value: Value) -> None:
         """A comparison told more of what stands at *place*."""
         if place.memory:
-            if place.at in self.memory and self.memory[place.at][0] == place.size:
-                self.memory[place.at] = (place.size, value)
-            elif not is_stack(place.at):
+            if (place.at in self.memory and self.memory[place.at][0] == place.size) or not is_stack(place.at):
                 self.memory[place.at] = (place.size, value)
             return
         self.registers[place.at] = value
@@ -161,9 +159,9 @@ class State:
             return
         if origin is not None:
             slot = self.memory.get(origin)
-            if slot is not None and slot[0] == place.size:
-                self.memory[origin] = (place.size, value)
-            elif slot is None and not is_stack(origin) and not self.overlapping(origin, place.size):
+            if (slot is not None and slot[0] == place.size) or (
+                slot is None and not is_stack(origin) and not self.overlapping(origin, place.size)
+            ):
                 self.memory[origin] = (place.size, value)
 
     def after_call(self, abi: Abi) -> None:

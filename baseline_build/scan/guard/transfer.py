@@ -38,7 +38,7 @@ class Transfer:
 
     def note_store(self, address: int, size: int, value: Value) -> None:
         """A store outside the stack."""
-        raise TypeError(address)
+        raise TypeError(address, size, value)
 
     def note_loss(self, address: int) -> None:
         """The address of a variable is in unknown hands."""
@@ -54,7 +54,8 @@ class Transfer:
         """*value* goes where it is not followed: what it points to may be run, read or written from now on.
 
         :param kind: ``second`` for the second result register, which most often holds something stale: it may point to
-            a table of functions, but nobody writes through it or calls it. ``span`` where it is the beginning of something read with an index nothing is known of.
+            a table of functions, but nobody writes through it or calls it. ``span`` where it is the
+            beginning of something read with an index nothing is known of.
         """
         if not value.keys:
             return
@@ -569,10 +570,9 @@ class Transfer:
                 (at - number, *self.state.memory[at]) for at in found if at + self.state.memory[at][0] <= number + size
             )
         else:
-            parts: List[Tuple[int, int, Value]] = []
-            for at in range(0, size, 4):
-                parts.append((at, 4, self._load(number + at, 4)))
-            self.state.vectors[target[1] - VECTORS] = tuple(parts)
+            self.state.vectors[target[1] - VECTORS] = tuple(
+                (at, 4, self._load(number + at, 4)) for at in range(0, size, 4)
+            )
             for at in range(0, size - 7, 8):
                 self.escape(self._load(number + at, 8))
 
@@ -728,12 +728,12 @@ def _answer(program: Program, leaf: Value, subleaf: Value, register: str) -> Val
     if not leaf.exact or len(leaf.keys) > 4:
         return lost
     value = UNDEFINED
-    for number in leaf.keys:
-        number &= 0xFFFFFFFF
+    for key in leaf.keys:
+        number = key & 0xFFFFFFFF
         if number in _WITHOUT_SUBLEAF:
             subleaves: Tuple[int, ...] = (0,)
         elif subleaf.exact and len(subleaf.keys) <= 4:
-            subleaves = tuple(key & 0xFFFFFFFF for key in subleaf.keys)
+            subleaves = tuple(inner & 0xFFFFFFFF for inner in subleaf.keys)
         else:
             return lost
         for inner in subleaves:
@@ -748,5 +748,6 @@ _HANDLERS: Dict[str, Callable[[Transfer, Operation], None]] = {
     "xchg": Transfer._xchg, "swap": Transfer._swap, "lost": Transfer._lost, "cpuid": Transfer._cpuid,
     "xcr": Transfer._xcr, "known": Transfer._known, "ask": Transfer._ask, "vlow": Transfer._vlow,
     "vget": Transfer._vget, "vtake": Transfer._vtake, "vput": Transfer._vput, "vmov": Transfer._vmov,
-    "vzero": Transfer._vzero, "vbin": Transfer._vbin, "vshuffle": Transfer._vshuffle, "vmix": Transfer._vmix, "fill": Transfer._fill, "copy": Transfer._copy,
+    "vzero": Transfer._vzero, "vbin": Transfer._vbin, "vshuffle": Transfer._vshuffle,
+    "vmix": Transfer._vmix, "fill": Transfer._fill, "copy": Transfer._copy,
 }  # fmt: skip

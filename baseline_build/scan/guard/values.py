@@ -1,8 +1,9 @@
 """Abstract values: what a register or a variable may hold, and what that tells of the CPU.
 
-A :class:`Value` is a choice of alternatives: known constants, each with the facts that hold whenever the value *is* that
-constant; a bit pattern (:class:`Bits`) with the facts each bit tells; and ``plain``, anything that has nothing to do with
-the CPU. "The value is k, hence the CPU has AVX2" stays true for good, because a CPU does not change: so such facts
+A :class:`Value` is a choice of alternatives: known constants, each with the facts that hold whenever the value *is*
+that constant; a bit pattern (:class:`Bits`) with the facts each bit tells; and ``plain``, anything that has nothing
+to do with the CPU. "The value is k, hence the CPU has AVX2" stays true for good, because a CPU does not change: so
+such facts
 survive stores, joins and calls. A value without any alternative is undefined: control never gets there, or the program
 never wrote it.
 """
@@ -19,8 +20,8 @@ _NONE: Mapping[int, int] = {}
 class Bits:
     """A pattern of bits.
 
-    ``zero`` and ``one`` are masks of bits known to be 0 and 1; ``ones[i]`` and ``zeros[i]`` are the facts that hold when
-    bit *i*, not known, is 1 or 0.
+    ``zero`` and ``one`` are masks of bits known to be 0 and 1; ``ones[i]`` and ``zeros[i]`` are the facts that hold
+    when bit *i*, not known, is 1 or 0.
     """
 
     __slots__ = ("one", "ones", "zero", "zeros")

@@ -1,7 +1,7 @@
 """x86-64 instructions as micro-operations: general-purpose data flow in full, vectors only where they carry integers.
 
-Opcodes are those of the Intel SDM vol. 2, appendix A. What is not followed is still accounted for: the registers and the
-memory it writes hold "something not followed" afterwards.
+Opcodes are those of the Intel SDM vol. 2, appendix A. What is not followed is still accounted for: the registers and
+the memory it writes hold "something not followed" afterwards.
 """
 
 from __future__ import annotations
@@ -772,7 +772,8 @@ for _codes, _handler in (
     ((*range(0x10, 0x12), *range(0x14, 0x16), *range(0x28, 0x30), *range(0x50, 0x80), *range(0xC2, 0xC7),
       *range(0xD0, 0x100)), _vector),
     ((0x10, 0x11, 0x28, 0x29, 0x2B, 0x6F, 0x7F, 0xE7), _vector_load), ((0x6E, 0x7E, 0xD6), _vector_from_general),
-    ((0x12, 0x13, 0x16, 0x17), _vector_half), ((0x62, 0x6C, 0x14), _vector_mix), (tuple(_VECTOR_LOGIC), _vector_logic), ((0x70,), _vector_shuffle),
+    ((0x12, 0x13, 0x16, 0x17), _vector_half), ((0x62, 0x6C, 0x14), _vector_mix), (tuple(_VECTOR_LOGIC), _vector_logic),
+    ((0x70,), _vector_shuffle),
     ((0xC3,), _move_nontemporal), ((0x01,), _group7), ((0x05, 0x34), _system_call), ((0x0B,), _stop),
     ((0x06, 0x08, 0x09, 0x0E, 0x77, 0xAA), _no_operand), ((0x0D, *range(0x18, 0x20)), _hint),
     ((0x31, 0x32, 0x33), _clock), (range(0x40, 0x50), _conditional_move), (range(0x80, 0x90), _branch_near),
