@@ -15,7 +15,7 @@ from .program import Program
 from .state import THREADS, is_thread
 from .values import Value, join
 
-_TOTAL_STEPS = 2_000_000
+_TOTAL_STEPS = 3_000_000
 _RUN_STEPS = 250_000
 _MAX_RUNS_PER_FUNCTION = 40
 _MAX_REPEATS = 12
@@ -62,6 +62,8 @@ class Discovery:
         self._drain()
         for _ in range(_MAX_ROUNDS):
             before = self._found()
+            if self.steps < _TOTAL_STEPS // 3:
+                break
             self._begin_again()
             self._drain()
             if self._found() == before:

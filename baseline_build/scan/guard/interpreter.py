@@ -25,6 +25,8 @@ _MAX_VISITS = 80
 _MAX_FOLLOWED = 300
 _MAX_WRAPPER = 120
 _WIDEN_AT = (8, 30, 40)
+_WIDEN_LONG_AT = (2, 4, 6)
+_LONG = 4096
 
 
 class Way(NamedTuple):
@@ -155,6 +157,8 @@ class Run(Transfer):
         self.visits: Dict[int, int] = {}
         self.queue: List[Tuple[int, int]] = []
         self.order = analysis.order(entry)
+        low, high = self.ranges[0]
+        self.patience = _WIDEN_LONG_AT if high - low > _LONG else _WIDEN_AT
         self.pending: List[Store] = []
 
     def execute(self) -> Result:
@@ -198,7 +202,7 @@ class Run(Transfer):
             self._push(address)
             return
         visits = self.visits.get(address, 0)
-        widen = sum(visits >= limit for limit in _WIDEN_AT)
+        widen = sum(visits >= limit for limit in self.patience)
         before = known
         if self.walks:
             known, state = auxv.reconcile(known, state)
