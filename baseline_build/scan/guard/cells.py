@@ -91,9 +91,9 @@ class Cells:
                 after = join(before, 0, value, store.facts)
                 if repeats and len(after.keys) > max(len(before.keys), _MAX_GROWING):
                     after = Value({}, as_bits(after), after.plain)
-                owned.add(key)
                 if after == before:
                     continue
+                owned.add(key)
                 owners[owner] = after
                 self.version += 1
                 again = again or owner in self._readers_of(address, size)
