@@ -27,6 +27,8 @@ _MAX_WRAPPER = 120
 _WIDEN_AT = (8, 30, 40)
 _WIDEN_LONG_AT = (2, 4, 6)
 _LONG = 4096
+# Bytes of arguments on the stack that are looked at.
+_STACKED = 64
 
 
 class Way(NamedTuple):
@@ -582,6 +584,19 @@ class Run(Transfer):
             for at in [at for at in state.memory if is_stack(at) and at < stack]:
                 del state.memory[at]
 
+    def _escape_stacked(self) -> bool:
+        """Arguments beyond those in registers lie at the stack pointer; whether any comes from what the CPU said."""
+        state = self.state
+        stack = state.registers[self.analysis.abi.stack].single
+        tainted = False
+        for at in range(stack, stack + _STACKED, 8) if stack is not None else ():
+            slot = state.memory.get(at)
+            if slot is not None:
+                tainted = tainted or slot[1].tainted
+                if slot[1].keys:
+                    self.escape(slot[1])
+        return tainted
+
     def _call_unknown(self, name: Optional[str] = None, target: Optional[int] = None) -> bool:
         """A call that is not followed: everything others were told of may change.
 
@@ -599,6 +614,7 @@ class Run(Transfer):
                 continue
             tainted = tainted or value.tainted
             self.escape(value)
+        tainted = self._escape_stacked() or tainted
         low = state.escaped
         if low < STACK_HIGH:
             for at, (_, value) in list(state.memory.items()):
