@@ -1,18 +1,20 @@
 """Adds the compiled engine where it can be built; without a compiler the Python engine gives the same answers."""
 
+from __future__ import annotations
+
 import importlib.util
 import sys
 import sysconfig
 
-from setuptools import setup
+from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
 
-class BuildEngineIfPossible(build_ext):
+class BuildEngineIfPossible(build_ext):  # type: ignore[misc]  # setuptools may come without types
     """Goes on without the engine where there is no compiler, or none that works."""
 
-    def build_extension(self, ext):
+    def build_extension(self, ext: Extension) -> None:
         """Compile *ext*; a failure is a warning, because the package is whole without it."""
         try:
             super().build_extension(ext)

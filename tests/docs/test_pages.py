@@ -93,7 +93,7 @@ def test_every_code_raised_has_an_explanation() -> None:
     known = {path.stem for path in (ROOT / "baseline_build" / "codes").glob("BB*.txt")}
     used = set()
     for path in (ROOT / "baseline_build").rglob("*.py"):
-        used |= set(re.findall(r'"(BB\d{3})"', path.read_text(encoding="utf-8")))
+        used |= set(re.findall(r'"(BB\d{3})\b', path.read_text(encoding="utf-8")))
     assert used - known == set()
     assert known - used == set()
 
