@@ -154,35 +154,21 @@ class Cells:
         return self.program.referred_above(address - base) + base
 
     def stored(self, address: int, size: int) -> Value:
-        """What stores put there: the initial value left out."""
+        """What stores put there: the initial value left out, where every store fills all of it."""
+        end = address + size
         others = list(self._overlapping(address, size))
-        result = UNDEFINED
-        pieces: Dict[int, _Key] = {}
+        marks = {address, end}
         for at, length in others:
-            value = self._at(at, length)
-            if at <= address and at + length >= address + size:
-                result = join(result, 0, arithmetic.taken(value, (address - at) * 8, size * 8), 0)
-            elif address <= at and at + length <= address + size:
-                pieces[at] = (at, length)
-            else:
-                return PLAIN
-        if pieces:
-            result = join(result, 0, self._assembled(address, size, pieces), 0)
-        return result
-
-    def _assembled(self, address: int, size: int, pieces: Dict[int, _Key]) -> Value:
-        """A wide load over narrower stores: each piece with what it held at first."""
+            marks.update(mark for mark in (at, at + length) if address < mark < end)
+        inside = sorted(marks)
         result = UNDEFINED
-        position = address
-        while position < address + size:
-            piece = pieces.get(position)
-            length = piece[1] if piece else min([at for at in pieces if at > position] + [address + size]) - position
-            part = self.initial(position, length)
-            if piece:
-                part = join(part, 0, self._at(position, length), 0)
-            shift = (position - address) * 8
-            result = part if position == address else arithmetic.glued(result, part, shift)
-            position += length
+        for low, high in zip(inside, inside[1:]):
+            part = self.initial(low, high - low) if len(inside) > 2 else UNDEFINED
+            for at, length in others:
+                if at <= low and high <= at + length:
+                    value = arithmetic.taken(self._at(at, length), (low - at) * 8, (high - low) * 8)
+                    part = join(part, 0, value, 0)
+            result = part if low == address else arithmetic.glued(result, part, (low - address) * 8)
         return result
 
     def _overlapping(self, address: int, size: int) -> Iterator[_Key]:
