@@ -37,6 +37,9 @@ _FOREIGN = (
 )
 _NESTED = (".whl", ".egg", ".zip", ".pyz")  # what Python may load code from, unlike other formats packed the same way
 _HEAD = 8
+# How Python code asks what the CPU can do: the kernel's file, and the packages that read it or run cpuid.
+_PYTHON_ASKS = re.compile(rb"cpuinfo|cpuid|archspec|getauxval|cpu_features")
+_PYTHON_LIMIT = 4 << 20
 
 
 def scan_path(paths: Union[PathLike, Sequence[PathLike]], options: ScanOptions = DEFAULTS) -> Report:
@@ -77,6 +80,8 @@ def scan_installed(name: str, options: ScanOptions = DEFAULTS) -> Report:
     for path, place in listed:
         if place.is_file():
             _sort_in(found, path, _head(place), workers.Job(path, str(place), None, place.stat().st_size), "any")
+            if path.endswith(".py") and place.stat().st_size <= _PYTHON_LIMIT:
+                found.read(path, place.read_bytes())
     title = f"{distribution.metadata['Name']} {distribution.version}"
     return _report([_examined(title, None, found, options)], options)
 
@@ -130,13 +135,22 @@ class _Found:
         self.jobs: List[workers.Job] = []
         self.reports: List[FileReport] = []
         self.notes: List[str] = []
+        self.asking: Optional[str] = None
+
+    def read(self, name: str, text: bytes) -> None:
+        """Remember the first Python file that asks what the CPU can do: it may choose among the native modules."""
+        if self.asking is None and _PYTHON_ASKS.search(text):
+            self.asking = name
 
 
 def _in_folder(folder: Path) -> _Found:
     found = _Found()
     for path in _walk(folder):
         name = path.relative_to(folder).as_posix()
-        _sort_in(found, name, _head(path), workers.Job(name, str(path), None, path.stat().st_size), "any")
+        size = path.stat().st_size
+        _sort_in(found, name, _head(path), workers.Job(name, str(path), None, size), "any")
+        if name.endswith(".py") and size <= _PYTHON_LIMIT:
+            found.read(name, path.read_bytes())
     return found
 
 
@@ -159,6 +173,8 @@ def _in_wheel(wheel: WheelFile) -> _Found:
     for member in wheel.members:
         job = workers.Job(member.name, str(wheel.path), member.name, member.size)
         _sort_in(found, member.name, wheel.head(member.name, _HEAD), job, platform)
+        if member.name.endswith(".py") and member.size <= _PYTHON_LIMIT:
+            found.read(member.name, wheel.read(member.name))
     return found
 
 
@@ -193,7 +209,12 @@ def _examined(
     examined: List[Examined] = [one for outcome in outcomes for one in outcome]
     if single:
         _refuse_unreadable(title, examined[0].alone, found.jobs[0].path)
-    asked = any(one.detects for one in examined)
+    asked = found.asking is not None or any(one.detects for one in examined)
+    if found.asking is not None and not any(one.detects for one in examined):
+        found.notes.append(
+            f"{found.asking} seems to ask what the CPU can do; it may choose among the native modules, "
+            "so that no test inside of them proves nothing"
+        )
     files = [_final(one, asked) for one in examined]
     everything = sorted([*files, *found.reports], key=lambda file: file.path)
     return InputReport(title, digest, _verdict(everything), tuple(everything), tuple(found.notes))

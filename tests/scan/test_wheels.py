@@ -53,6 +53,15 @@ def test_a_wheel_without_native_code_is_not_applicable(tmp_path: Path) -> None:
     assert report.inputs[0].files == ()
 
 
+def test_python_code_that_asks_may_choose_among_the_modules(tmp_path: Path, bad: Path) -> None:
+    chooser = tmp_path / "__init__.py"
+    chooser.write_text("if 'avx2' in open('/proc/cpuinfo').read():\n    from . import _avx2\n")
+    path = compiling.wheel(tmp_path, {"sample/_avx2.so": bad, "sample/__init__.py": chooser})
+    report = scan_path(path)
+    assert verdicts(report)["sample/_avx2.so"] is Verdict.UNPROVEN
+    assert report.inputs[0].notes[0].startswith("sample/__init__.py seems to ask what the CPU can do")
+
+
 def test_a_detector_elsewhere_in_the_wheel_makes_it_unproven(tmp_path: Path, bad: Path, detector: Path) -> None:
     """One module asks the CPU and may import the other, or not: no proof either way."""
     path = compiling.wheel(tmp_path, {"sample/_avx2.so": bad, "sample/detector.so": detector})

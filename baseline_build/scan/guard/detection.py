@@ -5,10 +5,12 @@ The answer must err towards "yes": *no detection* is a ground for ``violation``.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from functools import lru_cache
 from typing import Iterator, List, Optional, Tuple
 
+from ...elf import Image
 from ...isa import Machine
 from ..code import Code
 
@@ -29,12 +31,27 @@ _ANSWERS = {
 _ANSWERS[Machine.I386] = _ANSWERS[Machine.X86_64]
 
 
+# Files of the kernel that tell about the CPU, and the function that answers when it is looked up by name (dlsym).
+_NAMED_IN_DATA = re.compile(rb"/proc/cpuinfo|/proc/self/auxv|/sys/devices/system/cpu/cpu0/regs|getauxval")
+
+
 def detects(code: Code) -> bool:
     """Whether anything in the file asks what the CPU can do."""
-    answers = _ANSWERS.get(code.image.machine, frozenset())
-    if any(name in answers for name in code.image.imports.values()):
+    image = code.image
+    answers = _ANSWERS.get(image.machine, frozenset())
+    if any(name in answers for name in image.imports.values()):
+        return True
+    if _gets_the_vector(image) or _NAMED_IN_DATA.search(image.data):
         return True
     return bool(question_places(code))
+
+
+def _gets_the_vector(image: Image) -> bool:
+    """Whether the kernel hands the auxiliary vector to the file's own entry: a static program on ARM64.
+
+    There AT_HWCAP is the way to ask, and the C library inside reads it from the stack, without any call to see.
+    """
+    return image.machine is Machine.AARCH64 and image.kind == "executable" and not (image.interpreter or image.needed)
 
 
 @lru_cache(maxsize=8)
