@@ -157,7 +157,33 @@ class Program:
 
     @cached_property
     def _code_references(self) -> List[int]:
-        return self._targets(code=True)
+        found = self._targets(code=True)
+        if self.absolute:
+            found = sorted({*found, *self._immediates()})
+        return found
+
+    def _immediates(self) -> Iterator[int]:
+        """Addresses of functions that instructions hold as constants, in files at a fixed address."""
+        starts = set(self.starts)
+        for region in self.image.regions:
+            data = bytes(region.data)
+            for shift in range(4):
+                whole = (len(data) - shift) & ~3
+                for index, word in enumerate(memoryview(data[shift : shift + whole]).cast("I")):
+                    if word in starts:
+                        place = self._instruction_around(region.address + shift + 4 * index)
+                        if place is not None:
+                            yield word << _SHIFT | place
+
+    def _instruction_around(self, address: int) -> Optional[int]:
+        """The instruction whose bytes hold *address*."""
+        place = detection.known_start(self.code, address)
+        while place is not None and place <= address:
+            step = self.step(place)
+            if step is None or place + step.length > address:
+                return place
+            place += step.length
+        return None
 
     def references(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
         """(target, instruction) for data addresses in [*low*, *high*) that instructions name."""
