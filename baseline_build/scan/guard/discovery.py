@@ -240,9 +240,11 @@ class Discovery:
         self._tell_callers(function, result)
 
     def _touches(self, result: Result) -> bool:
-        """Whether it writes a cell, or is told something of the CPU by code that asks it."""
+        """Whether it writes a cell, is small and reads one, or is told something of the CPU by code that asks it."""
         cells = self.analysis.cells
         if result.entry in self._curious and result.tiny:
+            return True
+        if result.tiny and any(address in cells for address in result.reads):
             return True
         return any(store.address in cells for store in result.stores)
 
