@@ -56,7 +56,18 @@ def test_the_plain_backend_lets_it_through(tmp_path: Path) -> None:
     assert built.foreign
 
 
+# Go's run-time library chooses by CPU through variables and assembler entries that the guard analysis cannot follow yet:
+# the program's own code comes out baseline, but the wheel is refused as unproven. The day it is proven, this must go.
+_UNPROVEN = {"golang": "the dispatch of Go's run-time library is unproven, so the wheel is refused"}
+
+
+def _parameter(case: Case) -> object:
+    reason = _UNPROVEN.get(case.project)
+    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+    return pytest.param(case, id=case.name, marks=marks)
+
+
 @pytest.mark.build
-@pytest.mark.parametrize("case", [case for case in CASES if case.name not in SLICE], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [_parameter(case) for case in CASES if case.name not in SLICE])
 def test_case(case: Case, tmp_path: Path) -> None:
     _check(case, tmp_path)
