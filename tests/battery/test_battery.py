@@ -56,7 +56,7 @@ def test_the_plain_backend_lets_it_through(tmp_path: Path) -> None:
     assert built.foreign
 
 
-# Go's run-time library chooses by CPU through variables and assembler entries that the guard analysis cannot follow yet:
+# The run-time library of Go chooses by CPU through variables and assembler entries that guard analysis cannot follow:
 # the program's own code comes out baseline, but the wheel is refused as unproven. The day it is proven, this must go.
 _UNPROVEN = {"golang": "the dispatch of Go's run-time library is unproven, so the wheel is refused"}
 
