@@ -17,15 +17,16 @@ from .model import Feature, Isa, Level, Machine
 _HERE = Path(__file__).parent
 
 
-def _rows(name: str, columns: int) -> List[Tuple[str, ...]]:
+def read_rows(path: Path, columns: int) -> List[Tuple[str, ...]]:
+    """The rows of the text table *path*. Raises InternalError BB901 for a row with another number of columns."""
     rows = []
-    for number, line in enumerate((_HERE / name).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         text = line.split("#", 1)[0].strip()
         if not text:
             continue
         cells = tuple(cell.strip() for cell in text.split("|"))
         if len(cells) != columns:
-            place = f"isa/{name}:{number}"
+            place = f"{path.parent.name}/{path.name}:{number}"
             raise InternalError("BB901", f"expected {columns} columns, found {len(cells)}", where=place)
         rows.append(cells)
     return rows
@@ -44,11 +45,11 @@ def _closure(direct: Dict[str, Set[str]], name: str) -> FrozenSet[str]:
 
 def load(family: str) -> Isa:
     """The tables of *family*. Raises :class:`~baseline_build.errors.InternalError` (BB901) on a damaged row."""
-    rows = _rows(f"features-{family}.txt", 3)
+    rows = read_rows(_HERE / f"features-{family}.txt", 3)
     direct = {name: set(implies.split()) for name, implies, _ in rows}
     features = {name: Feature(name, _closure(direct, name), title) for name, _, title in rows}
     levels: Dict[str, Level] = {}
-    for name, parent, adds, cpus in _rows(f"levels-{family}.txt", 4):
+    for name, parent, adds, cpus in read_rows(_HERE / f"levels-{family}.txt", 4):
         own = frozenset(adds.split())
         names = own.union(*(features[n].implies for n in own)) if own else own
         inherited = levels[parent].features if parent != "-" else frozenset()

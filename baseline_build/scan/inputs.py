@@ -79,9 +79,7 @@ def scan_installed(name: str, options: ScanOptions = DEFAULTS) -> Report:
     found = _Found()
     for path, place in listed:
         if place.is_file():
-            _sort_in(found, path, _head(place), workers.Job(path, str(place), None, place.stat().st_size), "any")
-            if path.endswith(".py") and place.stat().st_size <= _PYTHON_LIMIT:
-                found.read(path, place.read_bytes())
+            _take_file(found, path, place)
     title = f"{distribution.metadata['Name']} {distribution.version}"
     return _report([_examined(title, None, found, options)], options)
 
@@ -146,12 +144,16 @@ class _Found:
 def _in_folder(folder: Path) -> _Found:
     found = _Found()
     for path in _walk(folder):
-        name = path.relative_to(folder).as_posix()
-        size = path.stat().st_size
-        _sort_in(found, name, _head(path), workers.Job(name, str(path), None, size), "any")
-        if name.endswith(".py") and size <= _PYTHON_LIMIT:
-            found.read(name, path.read_bytes())
+        _take_file(found, path.relative_to(folder).as_posix(), path)
     return found
+
+
+def _take_file(found: _Found, name: str, path: Path) -> None:
+    """Sort in a file that lies on the disk."""
+    size = path.stat().st_size
+    _sort_in(found, name, _head(path), workers.Job(name, str(path), None, size), "any")
+    if name.endswith(".py") and size <= _PYTHON_LIMIT:
+        found.read(name, path.read_bytes())
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Set, Tuple
 
-from ...errors import InternalError
 from ...isa import Isa, Machine
+from ...isa.tables import read_rows
 
 EVERYTHING = -1
 
@@ -22,16 +22,7 @@ _ROOT_LEAVES = {"xcr0": -1}
 
 def rows(name: str, columns: int) -> List[Tuple[str, ...]]:
     """The rows of the table *name* beside this module: cells separated by ``|``, comments after ``#``."""
-    found = []
-    for number, line in enumerate((_HERE / name).read_text(encoding="utf-8").splitlines(), 1):
-        text = line.split("#", 1)[0].strip()
-        if not text:
-            continue
-        cells = tuple(cell.strip() for cell in text.split("|"))
-        if len(cells) != columns:
-            raise InternalError("BB901", f"expected {columns} columns, found {len(cells)}", where=f"{name}:{number}")
-        found.append(cells)
-    return found
+    return read_rows(_HERE / name, columns)
 
 
 class Facts:
