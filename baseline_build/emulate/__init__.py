@@ -7,7 +7,7 @@ programs that the command starts are brought under the emulator too (:mod:`.fami
 
 from __future__ import annotations
 
-from .cpus import Cpu, cpu_for, cpus, find
+from .cpus import Cpu, Gap, cpu_for, cpus, find, gaps
 from .faults import Crash, error_of
 from .running import EXIT_ILLEGAL_INSTRUCTION, Outcome, machine_of, run
 
@@ -15,11 +15,13 @@ __all__ = [
     "EXIT_ILLEGAL_INSTRUCTION",
     "Cpu",
     "Crash",
+    "Gap",
     "Outcome",
     "cpu_for",
     "cpus",
     "error_of",
     "find",
+    "gaps",
     "machine_of",
     "run",
 ]

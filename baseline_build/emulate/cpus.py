@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 from ..errors import ConfigError, ToolError
 
@@ -23,6 +23,7 @@ class Cpu:
     :param emulator: name of the program.
     :param model: value of its ``-cpu`` option.
     :param untrapped: what is above the level and runs all the same, for people.
+    :param absent: what the level has and the emulator stops all the same, for people; mostly empty.
     """
 
     level: str
@@ -30,16 +31,46 @@ class Cpu:
     emulator: str
     model: str
     untrapped: str
+    absent: str = ""
+
+    @property
+    def limits(self) -> Tuple[str, ...]:
+        """What a run cannot show, one sentence each; to be said every time."""
+        told = [f"this emulator cannot trap: {self.untrapped}"]
+        if self.absent:
+            told.append(f"this emulator stops, though {self.level} has it: {self.absent}")
+        return tuple(told)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A level that no emulated CPU stands for.
+
+    :param level: its name.
+    :param machine: machine of the programs it is for.
+    :param why: what the emulator lacks, or has too much of.
+    """
+
+    level: str
+    machine: str
+    why: str
+
+
+def _rows() -> Iterator[Tuple[str, ...]]:
+    for line in _TABLE.read_text(encoding="utf-8").splitlines():
+        text = line.split("#", 1)[0].strip()
+        if text:
+            yield tuple(cell.strip() for cell in text.split("|"))
 
 
 def cpus() -> Tuple[Cpu, ...]:
     """Every emulated CPU, in the table's order."""
-    rows = []
-    for line in _TABLE.read_text(encoding="utf-8").splitlines():
-        text = line.split("#", 1)[0].strip()
-        if text:
-            rows.append(Cpu(*(cell.strip() for cell in text.split("|"))))
-    return tuple(rows)
+    return tuple(Cpu(*row) for row in _rows() if row[2] != "-")
+
+
+def gaps() -> Tuple[Gap, ...]:
+    """Every level without an emulated CPU, in the table's order."""
+    return tuple(Gap(row[0], row[1], row[3]) for row in _rows() if row[2] == "-")
 
 
 def cpu_for(level: Optional[str], machine: str) -> Cpu:
@@ -49,19 +80,23 @@ def cpu_for(level: Optional[str], machine: str) -> Cpu:
     """
     table = cpus()
     own = [cpu for cpu in table if cpu.machine == machine]
-    for cpu in own if level is None else table:
+    owners = {cpu.level: cpu.machine for cpu in table}
+    owners.update((gap.level, gap.machine) for gap in gaps())
+    owner = owners.get(level, machine) if level is not None else machine
+    if owner != machine:
+        raise ConfigError(
+            "BB511",
+            f"the program is for {machine}, but {level} is a level of {owner}",
+            fix=f"choose one of {', '.join(cpu.level for cpu in own)}" if own else None,
+        )
+    for cpu in own:
         if level in (None, cpu.level):
-            if cpu.machine != machine:
-                raise ConfigError(
-                    "BB511",
-                    f"the program is for {machine}, but {level} is a level of {cpu.machine}",
-                    fix=f"choose one of {', '.join(c.level for c in own)}" if own else None,
-                )
             return cpu
+    known = {gap.level: gap.why for gap in gaps()}
     raise ConfigError(
         "BB510",
         f"no emulator can stand for {level or machine}",
-        why="an emulated CPU is only a proof where it lacks what the level lacks, and qemu has no such model",
+        why=known.get(level or "", "the table of emulated CPUs has no model for it"),
         fix=f"choose one of {', '.join(cpu.level for cpu in own or table)}, or run it on a real CPU of that level",
     )
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
-from ..errors import BrokenInputError, ViolationError
-from ..isa import Machine, isa_of
+from ..errors import BaselineBuildError, BrokenInputError, ToolError, ViolationError
+from ..isa import AARCH64, X86, Machine, isa_of
 from .gdb import Fault, Module
 
 _STACK = re.compile(rb"^(?:Current thread|Stack) ?.*most recent call first.*\n((?:  File .*\n?)+)", re.MULTILINE)
@@ -111,23 +111,39 @@ def _function(path: str, address: int) -> Optional[str]:
     return image.label(address)
 
 
-def error_of(crash: Crash, level: str) -> ViolationError:
-    """*crash* as the error BB515: what no CPU of *level* can run, where it stands, who called it."""
+def error_of(crash: Crash, level: str) -> BaselineBuildError:
+    """*crash* as the error BB515: what no CPU of *level* can run, where it stands, who called it.
+
+    BB516 where CPUs of *level* do have the instruction, and only the emulator has not.
+    """
     name = crash.instruction or (f"the bytes {crash.data.hex(' ')}" if crash.data else "an instruction")
     needs = f" ({'+'.join(crash.features)}{f', {crash.level}' if crash.level else ''})" if crash.features else ""
     place = crash.file or "unknown file"
     if crash.address is not None:
         place += f"+{crash.address:#x}"
-    lines = [f"a CPU of {level} has no {name}{needs}"]
-    if crash.function:
-        lines.append(f"  function: {crash.function}")
-    if crash.data:
-        lines.append(f"  bytes: {crash.data.hex(' ')}")
-    lines.extend(f"  python: {frame}" for frame in crash.python)
+    details = [f"  function: {crash.function}"] if crash.function else []
+    details += [f"  bytes: {crash.data.hex(' ')}"] if crash.data else []
+    details += [f"  python: {frame}" for frame in crash.python]
+    if _of_level(crash, level):
+        return ToolError(
+            "BB516",
+            "\n".join([f"the emulator has no {name}{needs}, which a CPU of {level} has", *details]),
+            where=place,
+            why="qemu's user mode leaves some instructions out of the levels it emulates; the code is not to blame",
+            fix="run it on a real CPU of that level, or emulate a lower one, where a careful program avoids it",
+        )
     return ViolationError(
         "BB515",
-        "\n".join(lines),
+        "\n".join([f"a CPU of {level} has no {name}{needs}", *details]),
         where=place,
         why="the emulated CPU stopped the process with SIGILL, as a real one of that level would",
         fix="compile that file for the level, or let the program ask the CPU before it goes there",
     )
+
+
+def _of_level(crash: Crash, level: str) -> bool:
+    """Whether every feature that *crash* needed is one of *level*'s."""
+    for isa in (X86, AARCH64):
+        if any(level == one.name for one in isa.levels):
+            return bool(crash.features) and isa.closure(frozenset(crash.features)) <= isa.level(level).features
+    return False

@@ -276,7 +276,8 @@ class _Watcher:
 
     def _outcome(self, returned: int, program: str) -> Outcome:
         status = 128 - returned if returned < 0 else returned
-        self._note(f"this emulator cannot trap: {self._cpu.untrapped}")
+        for limit in self._cpu.limits:
+            self._note(limit)
         if not self._illegal:
             return Outcome(status, self._cpu.level, None, tuple(self._notes))
         process = self._illegal[0]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from baseline_build import emulate
+from baseline_build import isa as isa_tables
+from baseline_build.errors import ConfigError
 from tests.tools import missing, require_tool
 
 EXIT = {
@@ -53,9 +55,40 @@ PROBES = [
     ("armv8-a", ARM, "sqrdmlah v0.4s, v1.4s, v2.4s", True),
     ("armv8-a", ARM, "crc32w w0, w1, w2", False),
     ("armv8-a", ARM, "aese v0.16b, v1.16b", False),
+    ("armv8.1-a", ARM, "mov x1, sp\n ldadd w2, w3, [x1]", False),
+    ("armv8.1-a", ARM, "sqrdmlah v0.4s, v1.4s, v2.4s", False),
+    ("armv8.1-a", ARM, "mov x1, sp\n ldapr x0, [x1]", False),
+    ("armv8.1-a", ARM, "fadd v0.8h, v1.8h, v2.8h", False),
+    ("armv8.1-a", ARM, "fcadd v0.4s, v1.4s, v2.4s, #90", True),
+    ("armv8.1-a", ARM, "cntb x0", True),
     ("armv8.2-a", ARM, "mov x1, sp\n ldadd w2, w3, [x1]", False),
     ("armv8.2-a", ARM, "cntb x0", True),
+    ("armv8.2-a", ARM, "fjcvtzs w0, d0", True),
+    ("armv8.2-a", ARM, "pacga x0, x1, x2", True),
+    ("armv8.2-a", ARM, "mov x1, sp\n dc cvap, x1", True),
     ("armv8.2-a", ARM, "udot v0.4s, v1.16b, v2.16b", False),
+    ("armv8.5-a", ARM, "fcadd v0.4s, v1.4s, v2.4s, #90", False),
+    ("armv8.5-a", ARM, "pacga x0, x1, x2", False),
+    ("armv8.5-a", ARM, "mov x1, sp\n ldapur x0, [x1]", False),
+    ("armv8.5-a", ARM, "frint32z v0.4s, v1.4s", False),
+    ("armv8.5-a", ARM, "axflag", False),
+    ("armv8.5-a", ARM, "sb", False),
+    ("armv8.5-a", ARM, "smmla v0.4s, v1.16b, v2.16b", False),
+    ("armv8.5-a", ARM, "bfdot v0.4s, v1.8h, v2.8h", False),
+    ("armv8.5-a", ARM, "cntb x0", True),
+    ("armv8.5-a", ARM, "mov x0, #0\n wfet x0", True),
+    ("armv8.6-a", ARM, "smmla v0.4s, v1.16b, v2.16b", False),
+    ("armv8.6-a", ARM, "bfdot v0.4s, v1.8h, v2.8h", False),
+    ("armv8.6-a", ARM, "cntb x0", True),
+    ("armv8.6-a", ARM, "mov x0, #0\n wfet x0", True),
+    ("armv8.6-a", ARM, "mrs x0, cntvctss_el0", True),
+    ("armv9-a", ARM, "ptrue p0.b\n sqabs z0.b, p0/m, z1.b", False),
+    ("armv9-a", ARM, "smmla v0.4s, v1.16b, v2.16b", False),
+    ("armv9-a", ARM, "mov x0, #0\n wfet x0", True),
+    ("armv9-a", ARM, "zero {za}", True),
+    ("armv9.1-a", ARM, "ptrue p0.b\n sqabs z0.b, p0/m, z1.b", False),
+    ("armv9.1-a", ARM, "mrs x0, cntvctss_el0", True),
+    ("armv9.1-a", ARM, "mov x0, #0\n wfet x0", True),
 ]
 
 
@@ -67,7 +100,7 @@ def test_edge(tmp_path: Path, level: str, machine: str, instruction: str, traps:
     emulator = {X86: "qemu-x86_64", I386: "qemu-i386", ARM: "qemu-aarch64"}[machine]
     require_tool(emulator, f"{emulator}-static")
     source = tmp_path / "probe.s"
-    extension = ".arch armv8.2-a+sve+crypto+dotprod\n" if machine == ARM else ""
+    extension = ".arch armv8.7-a+sve2+sme+crypto\n" if machine == ARM else ""
     head = f"{extension}.globl _start\n.type _start, %function\n_start:\n"
     source.write_text(f"{head} {instruction}\n {EXIT[machine]}\n.size _start, .-_start\n")
     flags = ["-m32"] if machine == I386 else []
@@ -81,9 +114,46 @@ def test_edge(tmp_path: Path, level: str, machine: str, instruction: str, traps:
         assert outcome.crash.instruction == mnemonic
         assert outcome.crash.file == str(program)
         assert outcome.crash.function == "_start"
+        # What the table says is of the level and not there: the emulator is to blame, not the program.
+        absent = next(cpu.absent for cpu in emulate.cpus() if cpu.level == level)
+        lacking = any(name in instruction for name in absent.split(", ") if name)
+        assert emulate.error_of(outcome.crash, level).code == ("BB516" if lacking else "BB515")
 
 
 def test_every_cpu_of_the_table_is_probed_on_both_sides() -> None:
     for cpu in emulate.cpus():
         results = {traps for level, _, _, traps in PROBES if level == cpu.level}
         assert results == {True, False}, cpu.level
+
+
+def test_every_level_has_a_cpu_or_a_reason() -> None:
+    emulated = [cpu.level for cpu in emulate.cpus()]
+    without = [gap.level for gap in emulate.gaps()]
+    named = [level.name for isa in (isa_tables.X86, isa_tables.AARCH64) for level in isa.levels]
+    assert sorted([*emulated, *without]) == sorted(named)
+
+
+@pytest.mark.parametrize("gap", emulate.gaps(), ids=lambda gap: gap.level)
+def test_a_level_without_a_cpu_says_why(gap: emulate.Gap) -> None:
+    with pytest.raises(ConfigError) as caught:
+        emulate.cpu_for(gap.level, gap.machine)
+    own = [cpu.level for cpu in emulate.cpus() if cpu.machine == gap.machine]
+    assert str(caught.value) == (
+        f"BB510: no emulator can stand for {gap.level}\n"
+        f"  why: {gap.why}\n"
+        f"  fix: choose one of {', '.join(own)}, or run it on a real CPU of that level"
+    )
+
+
+def test_avx512_is_what_qemu_has_not(tmp_path: Path) -> None:
+    """The reason that is given for x86-64-v4, shown with the richest model there is."""
+    if os.uname().machine != "x86_64":
+        missing("the assembler of this machine knows no x86")
+    qemu = require_tool("qemu-x86_64", "qemu-x86_64-static")
+    source = tmp_path / "probe.s"
+    source.write_text(f".globl _start\n_start:\n vpaddd %zmm0, %zmm1, %zmm2\n {EXIT[X86]}\n")
+    program = tmp_path / "probe"
+    subprocess.run([require_tool("gcc"), "-nostdlib", "-static", str(source), "-o", str(program)], check=True)
+    for model in ("max", "Icelake-Server"):
+        done = subprocess.run([qemu, "-cpu", model, str(program)], capture_output=True, check=False)
+        assert done.returncode in {-4, 132}, model
