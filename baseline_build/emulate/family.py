@@ -15,7 +15,7 @@ import struct
 import subprocess
 from typing import Callable, List, Sequence, Set
 
-_SEIZE, _CONTINUE, _GETREGS, _SETREGS, _LISTEN = 0x4206, 7, 12, 13, 0x4208
+_SEIZE, _CONTINUE, _GETREGS, _SETREGS, _LISTEN, _GETEVENTMSG = 0x4206, 7, 12, 13, 0x4208, 0x4201
 _FORK, _VFORK, _CLONE, _EXEC, _STOP = 1, 2, 3, 4, 128
 _OPTIONS = sum(1 << event for event in (_FORK, _VFORK, _CLONE, _EXEC))
 _WALL, _WNOTHREAD = 0x40000000, 0x20000000
@@ -76,8 +76,10 @@ def wait(
             continue
         signal, event = os.WSTOPSIG(status), status >> 16
         try:
-            if event == _STOP and _leader(task) != task:
-                threads.add(task)
+            # A thread may die with its process before its own first stop is reported, so both events count.
+            new = task if event == _STOP else _newcomer(task) if event == _CLONE else 0
+            if new and _leader(new) != new:
+                threads.add(new)
             if event == _EXEC:
                 if os.path.samefile(f"/proc/{task}/exe", emulator):
                     started(task)
@@ -89,6 +91,13 @@ def wait(
                 _ptrace(_CONTINUE, task, None, ctypes.c_void_p(0 if event else signal))
         except (ProcessLookupError, FileNotFoundError):
             continue  # killed while it was stopped; its end is reported by the next wait
+
+
+def _newcomer(task: int) -> int:
+    """The number of the task that the stopped *task* has just cloned."""
+    number = ctypes.c_ulong()
+    _ptrace(_GETEVENTMSG, task, None, ctypes.byref(number))
+    return number.value
 
 
 def _leader(task: int) -> int:
