@@ -152,7 +152,9 @@ def test_a_crash_is_looked_into_every_time(tmp_path: Path) -> None:
     require_tool("qemu-x86_64", "qemu-x86_64-static")
     source = tmp_path / "probe.s"
     source.write_text(".globl _start\n.type _start, %function\n_start: movddup %xmm0, %xmm1\n.size _start, .-_start\n")
-    subprocess.run([require_tool("gcc"), "-nostdlib", "-static", str(source), "-o", str(tmp_path / "probe")], check=True)
+    subprocess.run(
+        [require_tool("gcc"), "-nostdlib", "-static", str(source), "-o", str(tmp_path / "probe")], check=True
+    )
     seen = {run([str(tmp_path / "probe")], "x86-64", tmp_path)[0].crash for _ in range(60)}
     assert {(crash.instruction, crash.function) if crash else None for crash in seen} == {("movddup", "_start")}
 
