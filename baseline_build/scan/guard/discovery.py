@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
+from .fields import is_field
 from .interpreter import Analysis, Budget, ExhaustedError, Result, Run, entry_state
 from .program import Program
 from .state import THREADS, is_thread
@@ -151,14 +152,16 @@ class Discovery:
         for whole in self._wholes(function):
             if whole not in self._queued and whole not in self.given_up:
                 self._queued.add(whole)
-                heapq.heappush(self._queue, (self._height(whole, 0), whole))
+                heapq.heappush(self._queue, (self._height(whole), whole))
 
-    def _height(self, function: int, depth: int) -> int:
-        """Callees before callers: how many calls lie below, as far as was seen."""
-        result = self._last.get(function)
-        if result is None or depth > _MAX_HEIGHT:
-            return depth
-        return max([self._height(callee, depth + 1) for callee in result.callees if callee in self._last] + [depth])
+    def _height(self, function: int) -> int:
+        """Callees before callers: how many calls lie below at most, as far as was seen."""
+        level, height = {function}, 0
+        while level and height <= _MAX_HEIGHT:
+            below = {callee for caller in level & self._last.keys() for callee in self._last[caller].callees}
+            level = below & self._last.keys()
+            height += bool(level)
+        return height
 
     def _wholes(self, function: int) -> Set[int]:
         """*function*, or those it is a part of: a part is interpreted where control comes from."""
@@ -317,6 +320,9 @@ class Discovery:
                 self._enqueue(entry)
 
     def _near(self, address: int) -> List[int]:
+        if is_field(address):
+            field = self.analysis.fields.at(address)
+            return sorted(field.functions(self.program)) if field is not None else []
         if is_thread(address):
             found = list(self._thread_neighbours(address - THREADS))
         else:
