@@ -20,9 +20,19 @@ from ..wheel import pack, unpack
 from .archiving import moment_of, normalise_sdist, publish
 from .caching import cache_of, key_of
 from .copying import inside, select
+from .exposure import verify_editable
+from .losses import require_native, without_compiler
 from .programs import build_program, processors
 from .reporter import Reporter
-from .stripping import compilers_of, find_strip, linked_files, machine_of, remove_foreign_runpath, strip
+from .stripping import (
+    compilers_of,
+    find_strip,
+    linked_files,
+    machine_of,
+    remove_foreign_runpath,
+    remove_second_libc,
+    strip,
+)
 from .verifying import promised_levels, verify
 from .wrapping import Wrapped
 
@@ -128,6 +138,7 @@ def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[st
         final = _finish(one, built / name, trees, rooms)
     with one.reporter.stage("verify"):
         report = verify(final, built / name, one.settings, one.reporter, log)
+        require_native(report, log, name, one.reporter)
     if one.settings.repair is not False and report.inputs and report.verdict.value != "not-applicable":
         with one.reporter.stage("repair"):
             final = rooms.repair(final, one.work_dir / "repaired", one.settings, one.reporter)
@@ -146,12 +157,17 @@ def _write_report(one: Job, wheel: Path, log: CompileLog) -> None:
 
 
 def build_editable(one: Job, wheel_directory: Path, metadata_directory: Optional[str]) -> str:
-    """Build in place with the baseline enforced; the file name of the wheel that points there."""
+    """Build in place with the baseline enforced and verified; the file name of the wheel that points there."""
     _fetch(one)
     built = one.work_dir / "built"
     built.mkdir()
-    with _enforced(one):
+    since = built.stat().st_mtime_ns
+    with _enforced(one) as read_log:
         name = _call_wrapped(one, "build_editable", built, metadata_directory)
+        log = read_log()
+    with one.reporter.stage("verify"):
+        report = verify_editable(built / name, one.project_dir, since, one.settings, one.reporter, log)
+        require_native(report, log, name, one.reporter)
     return publish(built / name, wheel_directory).name
 
 
@@ -212,6 +228,9 @@ def _enforced(one: Job) -> Iterator[Callable[[], CompileLog]]:
             refusals = session.refusals()
             if refusals:
                 raise _refused(refusals, settings) from error
+            absent = without_compiler(session, error)
+            if absent is not None:
+                raise absent from error
             raise
         finally:
             _tell(session.log(), one.reporter)
@@ -307,12 +326,7 @@ def _finish(one: Job, wheel: Path, trees: Tuple[Tree, ...], rooms: Rooms) -> Pat
         for path in files:
             strip(path, tool, log=one.work_dir / "strip.log", reporter=one.reporter)
     for path in files:
-        data = bytearray(path.read_bytes())
-        name = path.relative_to(folder).as_posix()
-        dropped = remove_foreign_runpath(data, name)
-        if dropped:
-            path.write_bytes(data)
-            one.reporter.detail(f"{name}: RUNPATH {':'.join(dropped)} removed")
+        _correct_needs(path, path.relative_to(folder).as_posix(), one.reporter)
     if files and "-any.whl" in wheel.name:
         raise ToolError(
             "BB731",
@@ -325,6 +339,19 @@ def _finish(one: Job, wheel: Path, trees: Tuple[Tree, ...], rooms: Rooms) -> Pat
     packed.mkdir()
     pack(folder, packed / wheel.name, epoch=one.moment)
     return packed / wheel.name
+
+
+def _correct_needs(path: Path, name: str, reporter: Reporter) -> None:
+    """Leave in the ELF file *path* no folder of this machine, and no name of a library that only the linker knows."""
+    data = bytearray(path.read_bytes())
+    dropped = remove_foreign_runpath(data, name)
+    if dropped:
+        reporter.detail(f"{name}: RUNPATH {':'.join(dropped)} removed")
+    second = remove_second_libc(data, name)
+    if second:
+        reporter.detail(f"{name}: needs musl by its own name, libc.so removed")
+    if dropped or second:
+        path.write_bytes(data)
 
 
 def _tree_files(project_dir: Path, trees: Tuple[Tree, ...]) -> Mapping[str, Path]:

@@ -6,20 +6,21 @@ another machine, tells the world about the build machine, and is looked through 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..elf.headers import read_header, read_sections, section_data
 from ..errors import BrokenInputError, ToolError
 from .reporter import Reporter
 from .running import run_tool
 
-_DT_NULL, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 5, 15, 29
+_DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _ET_EXEC, _ET_DYN = 2, 3
 _COMMENTS = (
@@ -89,13 +90,63 @@ def remove_foreign_runpath(data: bytearray, name: str) -> Tuple[str, ...]:
 
     :raises BrokenInputError: BB720 when the dynamic section lies outside the file.
     """
+    with _readable(name):
+        dynamic = _dynamic(data)
+        return _drop_runpath(data, dynamic) if dynamic else ()
+
+
+def remove_second_libc(data: bytearray, name: str) -> bool:
+    """Drop ``libc.so`` from the libraries an ELF file needs, in place, where it needs musl by its own name as well.
+
+    zig calls musl ``libc.so``; a link that names ``libc.musl-MACHINE.so.1`` too leaves both (PEP 656).
+
+    :returns: whether there was something to drop.
+    :raises BrokenInputError: BB720 when the dynamic section lies outside the file.
+    """
+    with _readable(name):
+        dynamic = _dynamic(data)
+        needed = dynamic.needed(data) if dynamic else ()
+        if dynamic is None or "libc.so" not in needed or not any(one.startswith("libc.musl-") for one in needed):
+            return False
+        kept = [
+            (tag, value)
+            for tag, value in dynamic.entries
+            if tag != _DT_NEEDED or _string(data, dynamic.strings + value) != "libc.so"
+        ]
+        dynamic.write(data, kept)
+        return True
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
     try:
-        return _remove(data)
+        yield
     except (struct.error, IndexError, ValueError, KeyError) as error:
         raise BrokenInputError("BB720", f"the dynamic section cannot be read: {error}", where=name) from error
 
 
-def _remove(data: bytearray) -> Tuple[str, ...]:
+@dataclass(frozen=True)
+class _Dynamic:
+    """The dynamic section of a file: format and file offset of its entries, and where its strings begin."""
+
+    entry: str
+    start: int
+    entries: Tuple[Tuple[int, int], ...]
+    strings: int
+
+    def needed(self, data: bytearray) -> Tuple[str, ...]:
+        """The libraries the file names."""
+        return tuple(_string(data, self.strings + value) for tag, value in self.entries if tag == _DT_NEEDED)
+
+    def write(self, data: bytearray, kept: Sequence[Tuple[int, int]]) -> None:
+        """Put *kept* in the place of the entries; what is left of the room ends the table."""
+        size = struct.calcsize(self.entry)
+        filled = [*kept, *[(_DT_NULL, 0)] * (len(self.entries) - len(kept))]
+        for number, (tag, value) in enumerate(filled):
+            struct.pack_into(self.entry, data, self.start + number * size, tag, value)
+
+
+def _dynamic(data: bytearray) -> Optional[_Dynamic]:
     layout = _LAYOUTS[data[4]]
     order = "<" if data[5] == 1 else ">"
     _, _, _, _, table, _, _, _, size, count = struct.unpack_from(order + layout.header, data, 16)
@@ -104,36 +155,42 @@ def _remove(data: bytearray) -> Tuple[str, ...]:
     loads = [(h[address], h[offset], h[length]) for h in headers if h[kind] == _PT_LOAD]
     for header in headers:
         if header[kind] == _PT_DYNAMIC:
-            return _edit(data, order + layout.dynamic, header[offset], header[length], loads)
-    return ()
+            entry, start = order + layout.dynamic, header[offset]
+            entries = _entries(data, entry, start, header[length])
+            return _Dynamic(entry, start, entries, _file_offset(dict(entries).get(_DT_STRTAB, 0), loads))
+    return None
 
 
-def _edit(data: bytearray, entry: str, start: int, length: int, loads: List[Tuple[int, int, int]]) -> Tuple[str, ...]:
-    size = struct.calcsize(entry)
+def _entries(data: bytearray, entry: str, start: int, length: int) -> Tuple[Tuple[int, int], ...]:
     entries: List[Tuple[int, int]] = []
-    for position in range(start, start + length, size):
+    for position in range(start, start + length, struct.calcsize(entry)):
         tag, value = struct.unpack_from(entry, data, position)
         entries.append((tag, value))
         if tag == _DT_NULL:
             break
-    strings = _file_offset(dict(entries).get(_DT_STRTAB, 0), loads)
+    return tuple(entries)
+
+
+def _drop_runpath(data: bytearray, dynamic: _Dynamic) -> Tuple[str, ...]:
     dropped: List[str] = []
     kept: List[Tuple[int, int]] = []
-    for tag, value in entries:
+    for tag, value in dynamic.entries:
         if tag not in {_DT_RPATH, _DT_RUNPATH}:
             kept.append((tag, value))
             continue
-        text = data[strings + value : data.index(0, strings + value)].decode("utf-8", "surrogateescape")
+        text = _string(data, dynamic.strings + value)
         folders = text.split(":")
         own = [folder for folder in folders if folder.startswith(("$ORIGIN", "${ORIGIN}"))]
         dropped += [folder for folder in folders if folder not in own]
         if own:
-            kept.append((tag, _shortened(data, strings, value, text, ":".join(own))))
+            kept.append((tag, _shortened(data, dynamic.strings, value, text, ":".join(own))))
     if dropped:
-        kept += [(_DT_NULL, 0)] * (len(entries) - len(kept))
-        for number, (tag, value) in enumerate(kept):
-            struct.pack_into(entry, data, start + number * size, tag, value)
+        dynamic.write(data, kept)
     return tuple(dropped)
+
+
+def _string(data: bytearray, offset: int) -> str:
+    return data[offset : data.index(0, offset)].decode("utf-8", "surrogateescape")
 
 
 def _shortened(data: bytearray, strings: int, value: int, text: str, wanted: str) -> int:

@@ -9,7 +9,6 @@ size and byte order: their ``pyconfig.h`` agree in what extension modules see.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Mapping, Optional, Tuple
 
 from ..errors import ConfigError, EnforcementError, ToolError
+from . import zig
 from .discovery import ask
 
 _TRIPLE = re.compile(
@@ -37,8 +37,6 @@ _LAYOUTS = {
 }
 _TAGS = {"powerpc64le": "ppc64le"}
 _SUFFIX = re.compile(r"-[a-z0-9_]+-linux-(?:gnu|musl)\.so\Z")
-# Names that no shim takes for a compiler: the shim stands before the zig they call.
-_ZIG_TOOLS = {"cc": "zigcc", "c++": "zigcxx", "ar": "zigar", "ranlib": "zigranlib"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class Target:
         if self.toolchain == "system":
             entries.update(CMAKE_AR=f"{self.triple}-ar", CMAKE_RANLIB=f"{self.triple}-ranlib")
         else:
-            entries.update(CMAKE_AR=_ZIG_TOOLS["ar"], CMAKE_RANLIB=_ZIG_TOOLS["ranlib"])
+            entries.update(CMAKE_AR=zig.TOOLS["ar"], CMAKE_RANLIB=zig.TOOLS["ranlib"])
         found = {name: shutil.which(tool) for name, tool in entries.items() if name in ("CMAKE_AR", "CMAKE_RANLIB")}
         return {**entries, **{name: path for name, path in found.items() if path}}
 
@@ -168,7 +166,8 @@ def variables(target: Target, folder: Path, environ: Mapping[str, str], *, cplus
     """The variables of a build for *target*, see :func:`crossing`."""
     folder.mkdir(parents=True, exist_ok=True)
     if target.toolchain == "zig":
-        chosen = _zig_tools(target, folder, environ)
+        strips = target.links_stripped
+        chosen = zig.zig_tools(target.machine, target.libc, target.zig_target, folder, environ, strips=strips)
     else:
         chosen = _system_tools(target, environ, cplusplus=cplusplus)
     chosen["LDSHARED"] = f"{chosen['CC']} -shared"
@@ -214,37 +213,6 @@ def require_machines(tag: str, machines: Mapping[str, str]) -> None:
 def _own_machine() -> str:
     machine = sysconfig.get_platform().rpartition("-")[2]
     return {"amd64": "x86_64", "ppc64le": "powerpc64le"}.get(machine, machine)
-
-
-def _zig_tools(target: Target, folder: Path, environ: Mapping[str, str]) -> Dict[str, str]:
-    """Wrappers that call ``zig`` by its name, so that whatever stands before it on PATH is asked first."""
-    tools = folder / "bin"
-    tools.mkdir(exist_ok=True)
-    path = os.pathsep.join([str(tools), environ.get("PATH", os.defpath)])
-    if shutil.which("zig", path=environ.get("PATH", os.defpath)) is None:
-        (tools / "zig").symlink_to(_zig_package())
-    for name, tool in _ZIG_TOOLS.items():
-        # Without optimisation zig compiles for debugging, with checks that need a runtime library of its own.
-        more = f" -target {target.zig_target} -fno-sanitize=undefined" if name in ("cc", "c++") else ""
-        more += " -s" if more and target.links_stripped else ""
-        script = tools / tool
-        script.write_text(f'#!/bin/sh\nexec zig {name}{more} "$@"\n', encoding="ascii")
-        script.chmod(0o755)
-    return {"PATH": path, "CC": _ZIG_TOOLS["cc"], "CXX": _ZIG_TOOLS["c++"], "AR": _ZIG_TOOLS["ar"]}
-
-
-def _zig_package() -> Path:
-    spec = importlib.util.find_spec("ziglang")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        if (Path(place) / "zig").is_file():
-            return Path(place) / "zig"
-    raise ToolError(
-        "BB681",
-        "zig is neither on PATH nor installed",
-        where='toolchain = "zig"',
-        why="builds without isolation install no build requirements",
-        fix="pip install ziglang",
-    )
 
 
 def _system_tools(target: Target, environ: Mapping[str, str], *, cplusplus: bool) -> Dict[str, str]:

@@ -1,0 +1,124 @@
+"""``zig`` as a set of cross compilers: wrappers with the target in them, and two corrections of what it links.
+
+*The unwinder.* zig links LLVM's libunwind into C++ programs. For ARM64 that holds MTE, SVE and SME instructions whose
+use is decided by the unwind tables and by a field of an object, not by a test that could be proven; and a process on
+glibc has an unwinder already, ``libgcc_s.so.1``, which every manylinux policy lets a wheel use. A stand-in for it is
+linked first, so that libunwind is not taken in.
+
+*The name of musl.* zig's stand-in for musl is called ``libc.so``. Distributions and the musllinux policies (PEP 656)
+know it as ``libc.musl-MACHINE.so.1``. musl's loader takes any name that begins with ``libc.`` for itself.
+
+The stand-ins are empty: they give the linker names, and are never shipped or loaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Mapping, Tuple
+
+from ..errors import ToolError
+
+# Names that no shim takes for a compiler: the shim stands before the zig they call.
+TOOLS = {"cc": "zigcc", "c++": "zigcxx", "ar": "zigar", "ranlib": "zigranlib"}
+_UNWINDER_ABOVE_BASELINE = frozenset({"aarch64"})
+_UNWINDER = Path(__file__).with_name("unwinder.txt")
+_NAME = re.compile(r"^\s*(_\w+);$", re.MULTILINE)
+
+# A stand-in is an input of a link and of nothing else: -o without a step that ends earlier.
+_WRAPPER = """#!/bin/sh
+links= shared=
+for word do
+  case $word in
+    -o*) [ "$links" ] || links=yes ;;
+    -c | -S | -E | -M | -MM) links=no ;;
+    -shared) shared=yes ;;
+  esac
+done
+[ "$links" = yes ] || exec zig {command} "$@"
+{link}exec zig {command} "$@"
+"""
+
+
+def zig_tools(
+    machine: str, libc: str, zig_target: str, folder: Path, environ: Mapping[str, str], *, strips: bool
+) -> Dict[str, str]:
+    """Wrappers that call ``zig`` by its name, so that whatever stands before it on PATH is asked first.
+
+    :param zig_target: the target in zig's words.
+    :param strips: let the linker strip.
+    :returns: the variables that name them.
+    :raises ToolError: BB681 without zig, BB682 when it cannot make a stand-in.
+    """
+    tools = folder / "bin"
+    tools.mkdir(exist_ok=True)
+    on_path = shutil.which("zig", path=environ.get("PATH", os.defpath))
+    zig = Path(on_path) if on_path else _zig_package()
+    if not on_path:
+        (tools / "zig").symlink_to(zig)
+    # Without optimisation zig compiles for debugging, with checks that need a runtime library of its own.
+    options = f" -target {zig_target} -fno-sanitize=undefined" + " -s" * strips
+    link = _link_additions(machine, libc, [str(zig), "cc", "-target", zig_target], folder)
+    for name, tool in TOOLS.items():
+        compiles = name in ("cc", "c++")
+        command = name + options * compiles
+        script = _WRAPPER.format(command=command, link=link) if compiles else f'#!/bin/sh\nexec zig {command} "$@"\n'
+        (tools / tool).write_text(script, encoding="utf-8")
+        (tools / tool).chmod(0o755)
+    path = os.pathsep.join([str(tools), environ.get("PATH", os.defpath)])
+    return {"PATH": path, "CC": TOOLS["cc"], "CXX": TOOLS["c++"], "AR": TOOLS["ar"]}
+
+
+def musl_name(machine: str) -> str:
+    """What musl is called on *machine* (PEP 656; ``ARCH`` in musl's own build)."""
+    return f"libc.musl-{machine}.so.1"
+
+
+def _link_additions(machine: str, libc: str, compiler: List[str], folder: Path) -> str:
+    """The line of a wrapper that adds a stand-in to a link, ``""`` where none is needed."""
+    if libc == "musl":
+        stand_in = _stand_in(musl_name(machine), (), compiler, folder)
+        # Programs are linked statically with musl.
+        return f'[ -z "$shared" ] || set -- "$@" \'{stand_in}\'\n'
+    if machine in _UNWINDER_ABOVE_BASELINE:
+        names = tuple(_NAME.findall(_UNWINDER.read_text(encoding="ascii")))
+        stand_in = _stand_in("libgcc_s.so.1", names, [*compiler, f"-Wl,--version-script={_UNWINDER}"], folder)
+        return f"set -- \"$@\" -Wl,--as-needed '{stand_in}'\n"
+    return ""
+
+
+def _stand_in(soname: str, functions: Tuple[str, ...], compiler: List[str], folder: Path) -> Path:
+    """A shared object called *soname* that defines *functions* and nothing else."""
+    place = folder / "lib"
+    place.mkdir(exist_ok=True)
+    source = place / f"{soname}.c"
+    source.write_text("".join(f"void {name}(void) {{}}\n" for name in functions), encoding="ascii")
+    command = [*compiler, "-shared", "-nostdlib", f"-Wl,-soname,{soname}", str(source), "-o", str(place / soname)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ToolError(
+            "BB682",
+            f"zig cannot make a stand-in for {soname}",
+            where=" ".join(command),
+            why=done.stderr.strip() or f"it ended with status {done.returncode}",
+            fix="use a zig between 0.13 and the newest one on the package index (pip install ziglang)",
+        )
+    return place / soname
+
+
+def _zig_package() -> Path:
+    spec = importlib.util.find_spec("ziglang")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(place) / "zig").is_file():
+            return Path(place) / "zig"
+    raise ToolError(
+        "BB681",
+        "zig is neither on PATH nor installed",
+        where='toolchain = "zig"',
+        why="builds without isolation install no build requirements",
+        fix="pip install ziglang",
+    )
