@@ -67,7 +67,9 @@ def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: G
     """Write the ``.dist-info`` folder; nothing is fetched and nothing compiled."""
     with _hook(config_settings) as one:
         hook = "prepare_metadata_for_build_wheel"
-        return one.wrapped().call(hook, Path(metadata_directory), one.resolved.passed_on)
+        name = one.wrapped().call(hook, Path(metadata_directory), one.resolved.passed_on)
+        _declare(one, Path(metadata_directory, name))
+        return name
 
 
 def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: Given = None) -> str:
@@ -134,6 +136,16 @@ def _describe(dist_info: Path, contents: building.Contents) -> None:
         moment=contents.moment,
     )
     sbom.write(dist_info, material)
+
+
+def _declare(one: building.Job, dist_info: Path) -> None:
+    """Let prepared metadata say what the wheel's will; the pins tell, so nothing is fetched."""
+    from . import sbom
+    from .sources import pins
+
+    vendored = pins(one.project_dir) if one.settings.sbom else ()
+    if vendored:
+        sbom.declare(dist_info, vendored)
 
 
 HOOKS = (*OPTIONAL, "build_wheel", "build_sdist")

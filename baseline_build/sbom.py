@@ -12,7 +12,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from . import __version__
 from .errors import ConfigError, InternalError, SourceError
@@ -61,6 +61,8 @@ class Material:
 def write(dist_info: Path, material: Material) -> Tuple[Path, ...]:
     """Write the document and the licence texts below the unpacked *dist_info* folder; the files written, sorted.
 
+    ``METADATA`` there names the licence texts afterwards, see :func:`declare`.
+
     :raises ConfigError: BB270, the library is not installed.
     :raises SourceError: BB271, a licence text that a pin names is not in the tree.
     """
@@ -79,11 +81,29 @@ def write(dist_info: Path, material: Material) -> Tuple[Path, ...]:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
             written.append(target)
+    declare(dist_info, [tree.pin for tree in material.trees])
     place = dist_info / "sboms" / NAME
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(render(material), encoding="utf-8")
     written.append(place)
     return tuple(sorted(written))
+
+
+def declare(dist_info: Path, pins: Sequence[Pin]) -> None:
+    """Name the licence texts of *pins* in ``METADATA`` of *dist_info*, one ``License-File`` each.
+
+    The field exists since version 2.4 of the metadata (PEP 639); older metadata is left as it is, for tools that check
+    metadata refuse the field there.
+    """
+    path = dist_info / "METADATA"
+    head, separator, body = path.read_text(encoding="utf-8").partition("\n\n")
+    lines = head.splitlines()
+    version = next((line.partition(":")[2].strip() for line in lines if line.startswith("Metadata-Version:")), "1.0")
+    if tuple(int(part) for part in version.split(".")) < (2, 4):
+        return
+    wanted = [f"License-File: {pin.tree}/{name}" for pin in pins for name in pin.licence_files]
+    lines = [*(line for line in lines if line), *(line for line in wanted if line not in lines)]
+    path.write_text("\n".join(lines) + (separator or "\n") + body, encoding="utf-8")
 
 
 def render(material: Material) -> str:

@@ -61,6 +61,7 @@ def test_the_wheel_holds_exactly_this(example_wheel: Path, clone: Project) -> No
         modes = {info.filename: info.external_attr >> 16 & 0o777 for info in archive.infolist()}
         wheel = archive.read(next(name for name in names if name.endswith(".dist-info/WHEEL"))).decode()
         bill = json.loads(archive.read(next(name for name in names if name.endswith(".cdx.json"))))
+        metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
     sources.sync(clone.path)
     runtime = clone.path / "flatbuffers-src" / "python"
     expected = {name for name in files("example_pkg") if name.endswith(".py")}
@@ -79,6 +80,8 @@ def test_the_wheel_holds_exactly_this(example_wheel: Path, clone: Project) -> No
     assert len(native) == 1
     assert {name for name in names if ".dist-info/" not in name} - native == expected
     assert {name.partition(".dist-info/")[2] for name in names if ".dist-info/" in name} == info
+    licences = re.findall(r"^License-File: (.*)$", metadata, re.MULTILINE)
+    assert sorted(licences) == sorted(name[len("licenses/") :] for name in info if name.startswith("licenses/"))
     assert modes["example_pkg/_bin/flatc"] == 0o755
     assert "Root-Is-Purelib: false" in wheel
     assert "-any" not in wheel
@@ -98,7 +101,9 @@ def test_the_sdist_holds_what_a_build_needs_and_nothing_else(clone: Project) -> 
     assert found - files() - trees - made == set()
 
 
-def test_metadata_of_the_project_needs_neither_network_nor_compiler(clone: Project, tmp_path: Path) -> None:
+def test_metadata_of_the_project_needs_neither_network_nor_compiler(
+    clone: Project, tmp_path: Path, example_wheel: Path
+) -> None:
     for tree in TREES:
         for path in (clone.path / tree).iterdir():
             if path.name not in {"source.toml", "README.md"}:
@@ -110,3 +115,5 @@ def test_metadata_of_the_project_needs_neither_network_nor_compiler(clone: Proje
     assert outcome.status == 0, outcome.err
     assert outcome.answer == "example_pkg-0.1.0.dist-info"
     assert sorted(path.name for path in (clone.path / "lmdb-src").iterdir()) == ["README.md", "source.toml"]
+    with zipfile.ZipFile(example_wheel) as archive:
+        assert (folder / outcome.answer / "METADATA").read_bytes() == archive.read(f"{outcome.answer}/METADATA")

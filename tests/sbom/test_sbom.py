@@ -91,14 +91,27 @@ def test_it_is_the_same_every_time_and_elsewhere(material: sbom.Material, tmp_pa
 def test_it_is_written_with_the_licences(material: sbom.Material, tmp_path: Path) -> None:
     info = tmp_path / "example_pkg-0.1.0.dist-info"
     info.mkdir()
+    head = "Metadata-Version: 2.4\nName: example-pkg\nVersion: 0.1.0\nLicense-File: LICENSE\n"
+    (info / "METADATA").write_text(f"{head}\nLicense-File: of a description\n")
     written = sbom.write(info, material)
     names = {path.relative_to(info).as_posix() for path in written}
     expected = {f"licenses/{tree.pin.tree}/{name}" for tree in material.trees for name in tree.pin.licence_files}
     assert names == {"sboms/baseline-build.cdx.json", *expected}
     assert all(path.is_file() for path in written)
+    lines = [f"License-File: {tree.pin.tree}/{name}\n" for tree in material.trees for name in tree.pin.licence_files]
+    assert (info / "METADATA").read_text() == f"{head}{''.join(lines)}\nLicense-File: of a description\n"
+    sbom.write(info, material)  # a frontend may hand prepared metadata to the build: nothing is named twice
+    assert (info / "METADATA").read_text().count(lines[0]) == 1
     first = material.trees[0]
     first.licence_paths[0].unlink()
     with pytest.raises(SourceError) as caught:
         sbom.write(info, material)
     assert caught.value.code == "BB271"
     assert caught.value.fix == f"correct licence-files in {first.pin.tree}/source.toml"
+
+
+def test_older_metadata_has_no_such_field(material: sbom.Material, tmp_path: Path) -> None:
+    text = "Metadata-Version: 2.3\nName: example-pkg\nVersion: 0.1.0\n"
+    (tmp_path / "METADATA").write_text(text)
+    sbom.declare(tmp_path, [tree.pin for tree in material.trees])
+    assert (tmp_path / "METADATA").read_text() == text
