@@ -33,7 +33,7 @@ from .stripping import (
     remove_second_libc,
     strip,
 )
-from .verifying import promised_levels, verify
+from .verifying import promised_levels, verify, waived_names
 from .wrapping import Wrapped
 
 if TYPE_CHECKING:
@@ -324,7 +324,9 @@ def _finish(one: Job, wheel: Path, trees: Tuple[Tree, ...], rooms: Rooms) -> Pat
     if files and one.settings.strip and not (target and target.links_stripped):
         tool = find_strip(target.strip_prefix if target else "")
         for path in files:
-            strip(path, tool, log=one.work_dir / "strip.log", reporter=one.reporter)
+            # A waiver knows a function by its name; whoever scans the finished wheel needs that name too.
+            keep = waived_names(path, path.relative_to(folder).as_posix(), one.settings)
+            strip(path, tool, log=one.work_dir / "strip.log", reporter=one.reporter, keep=keep)
     for path in files:
         _correct_needs(path, path.relative_to(folder).as_posix(), one.reporter)
     if files and "-any.whl" in wheel.name:

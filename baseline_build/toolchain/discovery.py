@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from ..errors import ToolError
@@ -34,6 +34,8 @@ class Program:
     :param dialect: ``gcc``, ``clang``, ``zig``, ``as``, ``ld``, ``rustc``, ``go`` or ``launcher``.
     :param machine: value of :class:`~baseline_build.isa.model.Machine`, or ``other``.
     :param modern: clang 14 or newer, which can be told that an option may go unused.
+    :param atomics: a compiler for ARM64 that knows ``-moutline-atomics`` (gcc 9.4 and newer, clang 12 and newer).
+    :param configured: a clang that reads a configuration file of its own accord.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Program:
     dialect: str
     machine: str
     modern: bool = True
+    atomics: bool = True
+    configured: bool = False
 
     @property
     def title(self) -> str:
@@ -88,7 +92,7 @@ class Discovery:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._answers: Dict[str, Tuple[str, str, bool]] = {}
+        self._answers: Dict[str, Program] = {}
 
     def programs(self) -> Tuple[Program, ...]:
         """All programs the shims stand before, the first of each name on PATH."""
@@ -121,26 +125,32 @@ class Discovery:
             prefix = re.match(_TRIPLET, name)
             triplet = prefix.group() if prefix else ""
             return Program(name, path, kind, machine_of(triplet) if triplet else host_machine())
-        dialect, machine, modern = self._compiler(path)
-        return Program(name, path, dialect, machine, modern)
+        return replace(self._compiler(path), name=name, path=path)
 
-    def _compiler(self, path: str) -> Tuple[str, str, bool]:
+    def _compiler(self, path: str) -> Program:
         real = os.path.realpath(path)
         key = path if os.path.basename(real) in LAUNCHERS else real
         if key not in self._answers:
-            if re.search("gcc|g[+][+]|gfortran", os.path.basename(real)):
-                self._answers[key] = ("gcc", machine_of(ask([path, "-dumpmachine"], self._environ).strip()), True)
-            else:
-                self._answers[key] = self._unnamed(path)
+            named = re.search("gcc|g[+][+]|gfortran", os.path.basename(real))
+            found = self._gcc(path) if named else self._unnamed(path)
+            if found.machine == "aarch64":
+                complaint = ask([path, "-moutline-atomics", "-E", "-x", "c", os.devnull], self._environ)
+                found = replace(found, atomics="-moutline-atomics" not in complaint)
+            self._answers[key] = found
         return self._answers[key]
 
-    def _unnamed(self, path: str) -> Tuple[str, str, bool]:
+    def _gcc(self, path: str) -> Program:
+        return Program("", path, "gcc", machine_of(ask([path, "-dumpmachine"], self._environ).strip()))
+
+    def _unnamed(self, path: str) -> Program:
         text = ask([path, "--version"], self._environ)
         clang = re.search(r"clang version ([0-9]+)", text)
         target = re.search(r"^Target: (\S+)", text, re.MULTILINE)
         if target and (clang or "LLVM" in text or "oneAPI" in text or "flang" in text):
-            return "clang", machine_of(target.group(1)), bool(clang and int(clang.group(1)) >= 14)
-        return "gcc", machine_of(ask([path, "-dumpmachine"], self._environ).strip()), True
+            modern = bool(clang and int(clang.group(1)) >= 14)
+            configured = "\nConfiguration file: " in text
+            return Program("", path, "clang", machine_of(target.group(1)), modern, configured=configured)
+        return self._gcc(path)
 
 
 def classify(name: str) -> Optional[str]:

@@ -10,11 +10,12 @@ import sysconfig
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
+from .clang import variables_of
 from .discovery import LAUNCHERS, Discovery, Program, classify, host_machine
 from .model import Mode
 from .plan import Plan
 from .records import Known
-from .tables import Kind, family_of, flags, meaning, target_of
+from .tables import target_of
 
 # Variables that hold a compiler command, and those that hold options for one.
 COMMANDS = (
@@ -28,7 +29,10 @@ _INTERPRETER = (
     *("CC", "CXX", "CFLAGS", "OPT", "BASECFLAGS", "PY_CFLAGS", "CCSHARED", "LDSHARED", "LDFLAGS", "CPPFLAGS"),
     *("PY_LDFLAGS", "BLDSHARED"),
 )
-GIVEN_BACK = ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS")
+# A distcc or icecc called by its path would send the options to another machine as they are: it shall compile here,
+# where the compiler's shim is met (manual pages of distcc, "HOST SPECIFICATIONS", and icecc, "ICECC").
+_AT_HOME = {"DISTCC_HOSTS": "localhost", "ICECC": "no"}
+GIVEN_BACK = ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS", "CC_PRINT_OPTIONS", "CC_PRINT_OPTIONS_FILE", *_AT_HOME)
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 
 
@@ -54,37 +58,6 @@ def known_words(environ: Mapping[str, str]) -> Known:
         for word in _words(str(sysconfig.get_config_var(name) or "")):
             interpreter.setdefault(word, f"sysconfig {name}")
     return Known(environment, interpreter)
-
-
-def override_options(plan: Plan, machine: str) -> Optional[str]:
-    """The value of CCC_OVERRIDE_OPTIONS: clang's own way to edit its command line, for a clang no shim stands before.
-
-    Documented in clang/include/clang/Driver/ToolChain (driver's ``ApplyQAOverride``): ``#`` edits in silence,
-    ``s/A/B/`` replaces by regular expression, ``+X`` appends. An option is replaced by the promised level's, which
-    may stand there any number of times; the front end's ``-target-cpu`` becomes a note for the debugger. Edits are
-    separated by blanks, so an appended option with a blank in it cannot be said this way and is left out.
-    """
-    added = plan.added("clang", machine, modern=False)
-    level = plan.level(machine)
-    if plan.mode is Mode.REPORT or level is None:
-        return None
-    family = family_of(machine)
-    chosen = target_of(machine, level).options[0]
-    dropped = [
-        re.sub(r"[.+]", lambda match: "\\" + match.group(), flag.pattern[2:]).replace("*", ".*")
-        for flag in flags()
-        if flag.covers(family) and flag.kind is not Kind.NEUTRAL and meaning(flag.pattern, machine, level).dropped
-    ]
-    edits = [f"s/^-m({'|'.join(dropped)})$/{chosen}/"]
-    edits.append("s/^-target-cpu$/-dwarf-debug-flags/")
-    if family == "x86":
-        features = [text for text in dropped if "=" not in text and text not in ("needed", "sse2avx")]
-        edits.append(f"s/^\\+({'|'.join(features)})$/+sse2/")
-        edits.append("s/^-Wa,-march=.*$/-Wa,--64/" if machine == "x86-64" else "s/^-Wa,-march=.*$/-Wa,--32/")
-    edits.append("s/x86-64-v[2-9]/noseparate-code/")
-    before = plan.original.get("CCC_OVERRIDE_OPTIONS")
-    earlier = [before.lstrip("#").strip()] if before else []
-    return "# " + " ".join([*earlier, *edits, *("+" + option for option in added if " " not in option)])
 
 
 class Commands:
@@ -154,9 +127,9 @@ def variables(plan: Plan, environ: Mapping[str, str], commands: Commands) -> Dic
         if level is not None and plan.mode is not Mode.REPORT:
             name, value = target_of(machine, level).go
             result[name] = value
-    override = override_options(plan, host_machine())
-    if override is not None:
-        result["CCC_OVERRIDE_OPTIONS"] = override
+    result.update(variables_of(plan, host_machine()))
+    if plan.mode is not Mode.REPORT:
+        result.update(_AT_HOME)
     return result
 
 

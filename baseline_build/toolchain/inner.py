@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from . import shims
 from .discovery import Program, ask, host_machine
@@ -70,10 +70,11 @@ def parts(plan: Plan, environ: Mapping[str, str]) -> Dict[str, List[Part]]:
     return found
 
 
-def inner_program(name: str) -> Program:
+def inner_program(name: str, candidates: Sequence[Part]) -> Program:
     """The plan's entry for the shim *name* in COMPILER_PATH."""
     dialect = "as" if name == "as" else "ld" if name in _LINKERS else "cc1"
-    return Program(PREFIX + name, "", dialect, host_machine())
+    atomics = all(part.caller.atomics for part in candidates)
+    return Program(PREFIX + name, "", dialect, host_machine(), atomics=atomics)
 
 
 def _choice(name: str, candidates: List[Part], plan: Plan) -> str:
@@ -98,7 +99,7 @@ def write_inner(plan: Plan, found: Mapping[str, List[Part]]) -> None:
     )
     folder = Path(plan.state, "inner")
     for name, candidates in found.items():
-        program = inner_program(name)
+        program = inner_program(name, candidates)
         check = f'[ "$machine" = {shims.quote(program.machine)} ] || slow "$@"'
         text = shims.shim_text(plan, program, _choice(name, candidates, plan), check=check)
         shims.write_executable(folder / name, text)

@@ -100,6 +100,7 @@ class Call:
     :param added: options put last.
     :param unknown: options that start with ``-m`` and are in no table; they were passed on.
     :param kernel: reason of the exemption that applied, if one did.
+    :param failed: the compiler failed after options for more than the level were taken off: perhaps for want of them.
     """
 
     program: str
@@ -113,6 +114,7 @@ class Call:
     unknown: Tuple[str, ...]
     kernel: Optional[str]
     refused: bool
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,10 @@ class ArchiveMember:
 
 @dataclass(frozen=True)
 class CompileLog:
-    """All calls of a session, and what can be said of them together."""
+    """All calls of a session, and what can be said of them together.
+
+    :param refusals: what the assembler or the linker refused under ``strict``: ``foo.c:13: vpaddd in function f``.
+    """
 
     mode: Mode
     calls: Tuple[Call, ...]
@@ -146,6 +151,14 @@ class CompileLog:
     unknown: Tuple[Tuple[str, int], ...]
     notes: Tuple[str, ...] = ()
     members: Tuple[ArchiveMember, ...] = ()
+    refusals: Tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> Tuple[str, ...]:
+        """Calls that failed after options had been taken off: ``gcc codec.c without -mssse3``."""
+        calls = (call for call in self.calls if call.failed)
+        texts = (f"{call.program} {' '.join(call.units)} without {' '.join(call.removed)}" for call in calls)
+        return tuple(dict.fromkeys(texts))
 
     @property
     def refused(self) -> Tuple[Removal, ...]:
@@ -199,6 +212,7 @@ class CompileLog:
             "unknown": [{"flag": flag, "count": count} for flag, count in self.unknown],
             "notes": list(self.notes),
             "members": [asdict(member) for member in self.members],
+            "refusals": list(self.refusals),
             "calls": [asdict(call) for call in self.calls],
         }
         return json.dumps(body, ensure_ascii=False, indent=1) + "\n"

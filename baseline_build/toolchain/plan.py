@@ -40,11 +40,11 @@ class Plan:
         """The promised level of *machine*, ``None`` where it has none."""
         return self.levels.get(machine) or default_level(machine)
 
-    def added(self, dialect: str, machine: str, *, modern: bool = True) -> Tuple[str, ...]:
+    def added(self, dialect: str, machine: str, *, modern: bool = True, atomics: bool = True) -> Tuple[str, ...]:
         """What is put last on a call."""
         if self.mode is Mode.REPORT:
             return self.appended(dialect, modern=modern)
-        level = additions(dialect, machine, self.level(machine), strict=self.strict, modern=modern)
+        level = additions(dialect, machine, self.level(machine), strict=self.strict, modern=modern, atomics=atomics)
         return level + self.appended(dialect, modern=modern)
 
     def appended(self, dialect: str, *, modern: bool = True) -> Tuple[str, ...]:

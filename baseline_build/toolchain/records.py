@@ -3,18 +3,21 @@
 Every process appends to a file of its own, named after its process number, so that no record can be torn by another
 one. A record is a run of fields, each closed by a NUL byte: ``bb1``, name, machine, working folder, calling program,
 number of arguments, the arguments, removed options (newline after each), added options (newline between), reason of an
-exemption, ``1`` if refused, file of the linker's map.
+exemption, ``1`` if refused, file of the linker's map. Where options were removed and the compiler then failed, ``bbx``
+and its exit status follow.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ..errors import InternalError
+from . import clang
+from .discovery import host_machine
 from .filtering import TAKES_VALUE, filter_arguments
 from .links import Look, Piece, look_at, pieces_of
 from .model import Call, CompileLog, Mode, Origin, Removal
@@ -105,6 +108,12 @@ def write_record(
         stream.write(b"".join(os.fsencode(field) + b"\0" for field in fields))
 
 
+def write_status(state: str, code: int) -> None:
+    """Note that the compiler of this process's last record has failed."""
+    with Path(state, "log", str(os.getpid())).open("ab") as stream:
+        stream.write(b"bbx\0%d\0" % code)
+
+
 @dataclass(frozen=True)
 class Record:
     """One call, as written by a shim."""
@@ -119,39 +128,48 @@ class Record:
     kernel: str
     refused: bool
     map_file: str
+    status: int = 0
 
 
 def _lines(text: str) -> Tuple[str, ...]:
     return tuple(line for line in text.split("\n") if line)
 
 
-def parse_records(data: bytes, where: str) -> Iterator[Record]:
+def parse_records(data: bytes, where: str) -> List[Record]:
     """The records in *data*. Raises InternalError BB690 when it is torn: a log that cannot be read proves nothing."""
     fields = [os.fsdecode(field) for field in data.split(b"\0")]
+    found: List[Record] = []
     place = 0
     while place < len(fields) - 1:
         try:
+            if fields[place] == "bbx":
+                found.append(replace(found.pop(), status=int(fields[place + 1])))
+                place += 2
+                continue
             mark, name, machine, directory, caller, count = fields[place : place + 6]
             end = place + 6 + int(count)
             removed, added, kernel, refused, map_file = fields[end : end + 5]
-        except ValueError as error:
+        except (ValueError, IndexError) as error:
             raise InternalError("BB690", "the log of compiler calls is torn", where=where) from error
         if mark != "bb1":
             raise InternalError("BB690", "the log of compiler calls is torn", where=where)
         arguments = tuple(fields[place + 6 : end])
-        yield Record(
-            name,
-            machine,
-            directory,
-            caller,
-            arguments,
-            _lines(removed),
-            _lines(added),
-            kernel,
-            refused == "1",
-            map_file,
+        found.append(
+            Record(
+                name,
+                machine,
+                directory,
+                caller,
+                arguments,
+                _lines(removed),
+                _lines(added),
+                kernel,
+                refused == "1",
+                map_file,
+            )
         )
         place = end + 5
+    return found
 
 
 def read_records(state: Path) -> List[Record]:
@@ -184,6 +202,10 @@ def _seen(record: Record, plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...],
     program = plan.programs[record.name]
     if program.dialect == "go":
         return record.removed, record.removed, ()
+    if record.name == clang.NAME:
+        options = [word for option in record.removed for word in option.split(" ")]
+        bad = filter_arguments(("-cc1", *options), "clang", record.machine, plan.level(record.machine)).foreign
+        return record.removed, bad, ()
     arguments: Sequence[str] = record.arguments
     if plan.mode is Mode.REPORT and program.dialect != "rustc":
         arguments = expand_responses(arguments, record.directory)
@@ -206,7 +228,7 @@ def output_of(arguments: Sequence[str]) -> Optional[str]:
     return None
 
 
-def _call(record: Record, removed: Tuple[str, ...], unknown: Tuple[str, ...]) -> Call:
+def _call(record: Record, removed: Tuple[str, ...], unknown: Tuple[str, ...], *, failed: bool) -> Call:
     arguments = record.arguments
     units = sources_among(arguments) or tuple(
         one for one in _inputs(arguments) if one.endswith(_OBJECTS) or ".so." in one
@@ -223,6 +245,7 @@ def _call(record: Record, removed: Tuple[str, ...], unknown: Tuple[str, ...]) ->
         unknown,
         record.kernel or None,
         record.refused,
+        failed,
     )
 
 
@@ -251,6 +274,36 @@ def _linked(plan: Plan, records: Sequence[Record]) -> Look:
     )
 
 
+def _told_by_clang(plan: Plan) -> Tuple[List[Record], List[str]]:
+    """Calls of clangs that were called by their path, and sentences on what could not be done about them."""
+    calls, unread = clang.printed_calls(plan)
+    level = [*plan.added("clang", host_machine(), modern=False)]
+    records: List[Record] = []
+    notes = [f"{clang.CALLER} told of {unread} calls that cannot be read"] if unread else []
+    for call in calls:
+        refused = plan.mode is Mode.REFUSE and bool(call.removed or call.left)
+        removed = (*call.removed, *(call.left if plan.mode is not Mode.FILTER else ()))
+        record = Record(
+            clang.NAME,
+            call.machine,
+            call.directory,
+            clang.CALLER,
+            call.arguments,
+            removed,
+            tuple(level),
+            "",
+            refused,
+            "",
+        )
+        records.append(record)
+        if call.left and plan.mode is Mode.FILTER:
+            source = " ".join(sources_among(call.arguments))
+            notes.append(
+                f"{clang.CALLER} kept {', '.join(call.left)} for {source}: from a configuration file of its own"
+            )
+    return records, notes
+
+
 _EXPANDED = 8
 
 
@@ -262,7 +315,7 @@ def _folded(record: Record, removed: Tuple[str, ...]) -> Tuple[str, ...]:
     return (f"{choice[-1]} and its {len(removed) - len(choice)} extensions",)
 
 
-def compile_log(plan: Plan, known: Known, notes: Sequence[str] = ()) -> CompileLog:
+def compile_log(plan: Plan, known: Known, notes: Sequence[str] = (), refusals: Sequence[str] = ()) -> CompileLog:
     """The log of the session of *plan* so far."""
     calls: List[Call] = []
     counts: Counter[Tuple[str, Origin, str]] = Counter()
@@ -270,9 +323,10 @@ def compile_log(plan: Plan, known: Known, notes: Sequence[str] = ()) -> CompileL
     refused: FrozenSet[Tuple[str, Origin, str]] = frozenset()
     unknown: Counter[str] = Counter()
     records = read_records(Path(plan.state))
-    for record in records:
+    told, unseen = _told_by_clang(plan)
+    for record in (*records, *told):
         removed, bad, strange = _seen(record, plan)
-        calls.append(_call(record, removed, strange))
+        calls.append(_call(record, removed, strange, failed=bool(record.status and bad)))
         unknown.update(set(strange))
         folded = _folded(record, removed)
         bad = bad if folded == removed else folded
@@ -280,7 +334,7 @@ def compile_log(plan: Plan, known: Known, notes: Sequence[str] = ()) -> CompileL
             key = (flag, *_origin(flag, record.caller, known))
             counts[key] += 1
             foreign[key] = foreign.get(key, False) or flag in bad
-            if record.refused:
+            if record.refused and flag in bad:
                 refused |= {key}
     removals = tuple(
         Removal(flag, origin, via, count, foreign[flag, origin, via], (flag, origin, via) in refused)
@@ -292,6 +346,7 @@ def compile_log(plan: Plan, known: Known, notes: Sequence[str] = ()) -> CompileL
         tuple(calls),
         removals,
         tuple(sorted(unknown.items())),
-        (*notes, *linked.notes),
+        (*notes, *unseen, *linked.notes),
         linked.members,
+        tuple(refusals),
     )

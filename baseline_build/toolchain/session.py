@@ -6,14 +6,15 @@ import contextlib
 import os
 import re
 import shutil
+import sysconfig
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterator, Mapping, Optional, Tuple, Union
 
 from ..errors import EnforcementError
-from . import shims
-from .discovery import Discovery, Program
+from . import clang, shims
+from .discovery import LAUNCHERS, Discovery, Program, host_machine
 from .environment import GIVEN_BACK, Commands, forced_settings, known_words, variables
 from .inner import inner_program, parts, write_inner
 from .model import CompileLog, Enforcement, Mode
@@ -39,13 +40,29 @@ class Session:
 
     def log(self) -> CompileLog:
         """All compiler calls so far. Raises InternalError BB690 when the log is damaged."""
-        return compile_log(self.plan, self._known, self._notes)
+        return compile_log(self.plan, self._known, self._notes, self.refusals())
 
     def refusals(self) -> Tuple[str, ...]:
         """What the assembler gate refused so far: ``foo.c:13: vpaddd in function f`` (BB606)."""
         files = sorted(Path(self.plan.state, "refused").iterdir())
         lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
         return tuple(dict.fromkeys(lines))
+
+    def names_compiler(self) -> bool:
+        """Whether the environment names a C compiler (CC)."""
+        return bool(self.environ.get("CC"))
+
+    def missing_compiler(self) -> Optional[str]:
+        """The C compiler a build would call (CC's, else the interpreter's), where PATH has none of that name."""
+        command = self.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")
+        words = [word for word in command.split() if os.path.basename(word) not in LAUNCHERS]
+        if not words or shutil.which(words[0], path=self.environ["PATH"]):
+            return None
+        return words[0]
+
+    def has_compiler(self) -> bool:
+        """Whether any C compiler was found on PATH."""
+        return any(program.path and program.dialect in ("gcc", "clang") for program in self.plan.programs.values())
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -117,7 +134,8 @@ def _prepare(enforcement: Enforcement, state: Path, environ: Mapping[str, str]) 
     changed = variables(plan, environ, commands)
     plan = replace(plan, programs={**plan.programs, **{program.name: program for program in commands.extra}})
     found = parts(plan, environ)
-    own = {program.name: program for program in map(inner_program, found)}
+    own = {program.name: program for program in (inner_program(name, found[name]) for name in found)}
+    own[clang.NAME] = Program(clang.NAME, "", "clang", host_machine())
     levels = {machine: level for machine in ("x86-64",) for level in [plan.level(machine)] if level}
     crt = {} if plan.mode is Mode.REPORT else cleared_start_files(state, plan.programs.values(), levels, environ)
     plan = replace(plan, programs={**plan.programs, **own}, crt=crt)

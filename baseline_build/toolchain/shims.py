@@ -106,7 +106,8 @@ def _kernel_patterns(plan: Plan) -> str:
     return "|".join("*" + "*".join(quote(part) if part else "" for part in name.split("*")) for name in names)
 
 
-def _scan(plan: Plan, dialect: str, machine: str) -> str:
+def _scan(plan: Plan, program: Program) -> str:
+    dialect, machine = program.dialect, program.machine
     level = plan.level(machine)
     if plan.mode is Mode.REPORT:
         return "-c|-S|-E|-M|-MM|-fsyntax-only|-Wl,*-Map*|-Map*|-r) link= ;;"
@@ -118,10 +119,12 @@ def _scan(plan: Plan, dialect: str, machine: str) -> str:
         one = "|".join(f"--target={target}" for target in same.split("|")) + ") ;;\n" if same else ""
         scan = scan.replace("@TARGETS@", one + '--target*) slow "$@" ;;')
         scan = scan.replace("@DROP@", "|".join(drop_patterns(machine, level)))
+    if program.configured:
+        return '*) slow "$@" ;;'  # a file no shim sees has options of its own, see clang.py
     kernels = _kernel_patterns(plan)
     if dialect == "as":
         own = "|".join(quote(option) for option in plan.added("as", machine))
-        scan = f"{own}) ;;\n{scan}" if own else scan  # clang passes the gate on, see environment.override_options
+        scan = f"{own}) ;;\n{scan}" if own else scan  # clang passes the gate on, see clang.py
         # a source that may use more was compiled to this file: the compiler's shim left word
         scan = scan.replace(
             "@KERNEL_STATE@", '*.s) [ -e "$state/kernels/${a##*/}" ] && slow "$@" ;;' if kernels else ""
@@ -137,7 +140,10 @@ def _environment(plan: Plan, *, inner: bool) -> List[str]:
     def setting(name: str, value: Optional[str]) -> str:
         return f"unset {name}" if value is None else f"{name}={quote(value)}\nexport {name}"
 
-    lines = [setting("CCC_OVERRIDE_OPTIONS", plan.original.get("CCC_OVERRIDE_OPTIONS"))]
+    others = [name for name in plan.original if name != "COMPILER_PATH"]
+    unset = [name for name in others if plan.original[name] is None]
+    lines = [f"unset {' '.join(unset)}"] if unset else []
+    lines += [setting(name, plan.original[name]) for name in others if name not in unset]
     if not inner:
         lines.append(f'if [ -z "$keep" ]; then\n{setting("COMPILER_PATH", plan.search_path())}\nfi')
     return lines
@@ -185,12 +191,15 @@ def gated_run(plan: Plan, machine: str) -> str:
 def _compiler_run(plan: Plan, dialect: str) -> str:
     """Shell code that runs the compiler; under strict, archives that a link took in are looked at (:mod:`.links`)."""
     run = '${launcher:+"$launcher"} "$real" "$@"'
+    # what fails after options were taken off may fail for want of them: the log tells
+    failed = '[ -z "$removed" ] || printf \'%s\\0\' bbx $code >>"$state/log/$$"\nexit $code'
     if not plan.strict or plan.mode is Mode.REPORT or dialect not in ("gcc", "clang", "ld"):
-        return f"exec {run}"
+        return f'[ "$removed" ] || exec {run}\n{run}\ncode=$?\n[ $code != 0 ] || exit 0\n{failed}'
     look = f"exec {quote(sys.executable)} -IS {quote(str(_HERE / 'links.py'))}"
     return (
-        f'[ "$map" ] || exec {run}\noutput=a.out previous=\nfor a do\n[ "$previous" = -o ] && output=$a\n'
-        f"case $a in -o?*) output=${{a#-o}} ;; esac\nprevious=$a\ndone\n{run} || exit\n"
+        f'[ "$map$removed" ] || exec {run}\noutput=a.out previous=\nfor a do\n[ "$previous" = -o ] && output=$a\n'
+        f"case $a in -o?*) output=${{a#-o}} ;; esac\nprevious=$a\ndone\n{run}\ncode=$?\n"
+        f'if [ $code != 0 ]; then\n{failed}\nfi\n[ "$map" ] || exit 0\n'
         f'case $(grep -F -m 1 ".a(" "$map") in ?*) {look} "$state" "$map" "$output" ;; esac'
     )
 
@@ -208,7 +217,7 @@ def shim_text(plan: Plan, program: Program, real: str, *, check: str = "") -> st
     :param check: shell code that sends unusual calls to ``slow``; given for shims in COMPILER_PATH only.
     """
     dialect, inner = program.dialect, bool(check)
-    added = plan.added(dialect, program.machine, modern=program.modern)
+    added = plan.added(dialect, program.machine, modern=program.modern, atomics=program.atomics)
     environment = _environment(plan, inner=inner) if dialect in ("gcc", "clang", "zig", "as", "ld") else []
     if dialect in ("gcc", "clang", "zig") and not inner:
         environment.append(without_shims(plan))
@@ -223,7 +232,7 @@ def shim_text(plan: Plan, program: Program, real: str, *, check: str = "") -> st
             "CHECK": check,
             "PYTHON": f"{quote(sys.executable)} -IS",
             "SLOW": quote(str(_HERE / "slow.py")),
-            "SCAN": _scan(plan, dialect, program.machine),
+            "SCAN": _scan(plan, program),
             "REFUSE": "1" if plan.mode is Mode.REFUSE else "",
             "KEPT": _kept_case(program.machine, plan.level(program.machine)),
             "DROP": "|".join(drop_patterns(program.machine, plan.level(program.machine))),
@@ -256,7 +265,7 @@ def launcher_text(plan: Plan, program: Program) -> str:
             # distcc and icecc take options without a compiler and then mean cc
             "IMPLICIT": "program=cc" if program.name in ("distcc", "icecc") else "",
             "KNOWN": "\n".join(lines),
-            "ENVIRONMENT": without_shims(plan),
+            "ENVIRONMENT": "\n".join([*_environment(plan, inner=True), without_shims(plan)]),
         },
     )
 

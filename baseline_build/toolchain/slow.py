@@ -23,11 +23,12 @@ if __name__ == "__main__":
 
 from ..errors import BaselineBuildError, EnforcementError
 from .additions import additions, quiet
+from .clang import with_configuration
 from .filtering import filter_arguments
 from .lines import Outcome
 from .model import Kernel, Mode
 from .plan import Plan, load_plan
-from .records import output_of, sources_among, write_record
+from .records import output_of, sources_among, write_record, write_status
 from .responses import expand_responses, join_response
 from .tables import default_level
 
@@ -111,7 +112,9 @@ def rewritten(
     outcome = filter_arguments(arguments, program.dialect, machine, level)
     if program.dialect == "zig" and not (arguments and arguments[0] in _ZIG_COMPILES):
         return Outcome(tuple(arguments), (), (), ()), (), kernel
-    added = additions(program.dialect, machine, level, strict=plan.strict, modern=program.modern)
+    added = additions(
+        program.dialect, machine, level, strict=plan.strict, modern=program.modern, atomics=program.atomics
+    )
     added += plan.appended(program.dialect, modern=program.modern)
     return outcome, added, kernel
 
@@ -123,7 +126,7 @@ def _environment(plan: Plan, dialect: str, keep: bool) -> Dict[str, str]:
     environ = dict(os.environ)
     if dialect == "rustc":
         return environ
-    given_back = {"CCC_OVERRIDE_OPTIONS": plan.original.get("CCC_OVERRIDE_OPTIONS")}
+    given_back = {name: value for name, value in plan.original.items() if name != "COMPILER_PATH"}
     if not keep:
         given_back["COMPILER_PATH"] = plan.search_path()
     for name, value in given_back.items():
@@ -163,6 +166,8 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
         write_record(state, name, machine, _caller(), given, (), added, "", refused=False)
         os.execv(real, [real, *given, *added])  # noqa: S606
     arguments = expand_responses(given, os.getcwd()) if program.dialect != "rustc" else _rust_arguments(given)
+    if program.dialect == "clang" and (program.configured or any(one.startswith("--config") for one in arguments)):
+        arguments = with_configuration(real, arguments, _environment(plan, program.dialect, keep=False))
     machine = machine_meant(arguments, program.dialect, machine)
     try:
         outcome, added, kernel = rewritten(plan, program, machine, arguments)
@@ -188,10 +193,13 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
     environ = _environment(plan, program.dialect, keep)
     if program.dialect == "as" and plan.strict:
         return _gated(state, line, environ)
-    if not (linking and plan.strict):
+    looked_at = bool(linking) and plan.strict
+    if not (looked_at or outcome.removed):
         os.execve(line[0], line, environ)  # noqa: S606
     code = subprocess.run(line, env=environ, check=False).returncode
-    if code == 0 and os.path.isfile(map_file):
+    if code and outcome.removed:
+        write_status(state, code)
+    if code == 0 and looked_at and os.path.isfile(map_file):
         look = [sys.executable, "-IS", str(Path(__file__).with_name("links.py")), state, map_file]
         code = subprocess.run([*look, output_of(arguments) or "a.out"], check=False).returncode
     return code if code >= 0 else 128 - code

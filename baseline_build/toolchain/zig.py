@@ -83,7 +83,7 @@ def _link_additions(machine: str, libc: str, compiler: List[str], folder: Path) 
     if libc == "musl":
         stand_in = _stand_in(musl_name(machine), (), compiler, folder)
         # Programs are linked statically with musl.
-        return f'[ -z "$shared" ] || set -- "$@" \'{stand_in}\'\n'
+        return f'[ -z "$shared" ] || set -- "$@" -Wl,--no-as-needed \'{stand_in}\'\n'
     if machine in _UNWINDER_ABOVE_BASELINE:
         names = tuple(_NAME.findall(_UNWINDER.read_text(encoding="ascii")))
         stand_in = _stand_in("libgcc_s.so.1", names, [*compiler, f"-Wl,--version-script={_UNWINDER}"], folder)
