@@ -54,15 +54,17 @@ def is_linked_elf(data: bytes) -> bool:
     return struct.unpack_from(f"{order}H", data, 16)[0] in {_ET_EXEC, _ET_DYN}
 
 
-def strip(path: Path, tool: str, *, log: Path, reporter: Reporter) -> None:
+def strip(path: Path, tool: str, *, log: Path, reporter: Reporter, keep: Sequence[str] = ()) -> None:
     """Take symbols and debug information off the file at *path*, in place, with the program *tool*.
 
+    :param keep: names of symbols that stay, of those the file has.
     :raises ToolError: BB701 or BB702.
     """
     mode = path.stat().st_mode
     stripped = path.with_name(path.name + ".stripped")
     # --strip-all keeps what the dynamic loader needs; -D gives equal bytes for equal input.
-    run_tool([tool, "--strip-all", "-o", str(stripped), str(path)], log=log, reporter=reporter)
+    kept = [f"--keep-symbol={name}" for name in keep]
+    run_tool([tool, "--strip-all", *kept, "-o", str(stripped), str(path)], log=log, reporter=reporter)
     os.chmod(stripped, mode)
     os.replace(stripped, path)
 

@@ -28,10 +28,27 @@ def promised_levels(levels: Levels) -> Mapping[str, str]:
 
 def scan_options(settings: Settings) -> ScanOptions:
     """The options of a scan that holds a wheel to *settings*."""
-    waivers = tuple(Waiver(one.file, one.function, one.features, one.reason) for one in settings.waivers)
     return ScanOptions(
-        levels=promised_levels(settings.level), strict=settings.strict, waivers=waivers, jobs=settings.jobs
+        levels=promised_levels(settings.level), strict=settings.strict, waivers=_waivers(settings), jobs=settings.jobs
     )
+
+
+def _waivers(settings: Settings) -> Tuple[Waiver, ...]:
+    return tuple(Waiver(one.file, one.function, one.features, one.reason) for one in settings.waivers)
+
+
+def waived_names(path: Path, member: str, settings: Settings) -> Tuple[str, ...]:
+    """The functions of the ELF file at *path*, *member* of a wheel, that waivers of *settings* name.
+
+    :raises BrokenInputError: BB4xx, the file is damaged.
+    """
+    if not settings.waivers:
+        return ()
+    from .. import elf
+    from ..scan import waivers
+
+    image = elf.parse(path.read_bytes(), member)
+    return waivers.named((one.name for one in image.functions if one.name), member, _waivers(settings))
 
 
 def verify(final: Path, unstripped: Path, settings: Settings, reporter: Reporter, log: CompileLog) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import List, Optional, Sequence
 
@@ -35,6 +36,7 @@ class Arguments(Shared):
     fix_marker: bool
     level: Optional[str]
     strict: bool
+    project: Optional[str]
     prove: Optional[str]
 
 
@@ -50,6 +52,7 @@ def parser() -> Parser:
     fix = made.add_mutually_exclusive_group()
     fix.add_argument("--fix-marker", dest="fix_marker", action="store_true", default=True, help="the default")
     fix.add_argument("--no-fix-marker", dest="fix_marker", action="store_false", help="leave declared levels alone")
+    made.add_argument("--project", metavar="DIR", help="take levels, waivers and strict from that pyproject.toml")
     made.add_argument("--level", type=level, metavar="LEVEL", help="the level that is promised; default: the lowest")
     made.add_argument("--strict", action="store_true", help="guarded code fails too")
     made.add_argument("--prove", metavar="COMMAND", help="run it with the repaired wheel on the emulated CPU as well")
@@ -63,8 +66,9 @@ def main(argv: Sequence[str], console: Console) -> int:
     console.verbosity = arguments.verbose - arguments.quiet
     wheels = inputs.expand(arguments.wheels)
     from ..repair import RepairOptions, repair_wheel
-    from ..scan import ScanOptions
+    from .scan import project_options
 
+    scanning = project_options(arguments.project, arguments.level, strict=arguments.strict)
     prove = tuple(shlex.split(arguments.prove)) if arguments.prove is not None else None
     if prove == ():
         raise ConfigError("BB250", "--prove needs a command", fix="for instance: --prove \"python -c 'import x'\"")
@@ -78,7 +82,7 @@ def main(argv: Sequence[str], console: Console) -> int:
                 strip=arguments.strip,
                 fix_marker=arguments.fix_marker,
                 arguments=tuple(unknown),
-                scan=ScanOptions(level=arguments.level, strict=arguments.strict, progress=progress),
+                scan=replace(scanning, progress=progress),
                 prove=prove,
             )
             try:

@@ -81,7 +81,7 @@ def main(argv: Sequence[str], console: Console) -> int:
     console.verbosity = arguments.verbose - arguments.quiet
     if not arguments.paths and not arguments.installed:
         raise ConfigError("BB250", "there is nothing to scan", fix="name a wheel, an ELF file or a folder: scan PATH")
-    options = options_of(arguments)
+    options = project_options(arguments.project, arguments.level, strict=arguments.strict)
     if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
         raise ConfigError(
             "BB259", "the folder for the report does not exist", where=arguments.output, fix="make it, or correct -o"
@@ -116,17 +116,17 @@ def main(argv: Sequence[str], console: Console) -> int:
     return errors[0].exit_code if errors and answer.verdict is not Verdict.VIOLATION else status
 
 
-def options_of(arguments: Arguments) -> ScanOptions:
-    """The scan's options: the project's, where one is named, with what the command line says on top."""
+def project_options(project: Optional[str], level: Optional[str], *, strict: bool) -> ScanOptions:
+    """A scan's options: those of *project*, where one is named, with what the command line says on top."""
     options = ScanOptions()
-    if arguments.project is not None:
+    if project is not None:
         from ..artifacts.verifying import scan_options
         from ..config import read
 
-        options = scan_options(read(project_folder(arguments.project)))
-    if arguments.level is not None:
-        options = replace(options, level=arguments.level, levels={})
-    return replace(options, strict=options.strict or arguments.strict)
+        options = scan_options(read(project_folder(project)))
+    if level is not None:
+        options = replace(options, level=level, levels={})
+    return replace(options, strict=options.strict or strict)
 
 
 def _look(

@@ -31,6 +31,12 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern) or fnmatchcase(plain(name), pattern) or fnmatchcase(plain(name), plain(pattern))
 
 
+def named(names: Iterable[str], path: str, waivers: Sequence[Waiver]) -> Tuple[str, ...]:
+    """Those of the function *names* in the file *path* that a waiver is about; sorted, each once."""
+    patterns = [waiver.function for waiver in waivers if fnmatchcase(path, waiver.file)]
+    return tuple(sorted({name for name in names if any(_matches(name, pattern) for pattern in patterns)}))
+
+
 def _covers(waiver: Waiver, path: str, finding: Finding) -> bool:
     """Whether *waiver* accepts *finding*: file, function, and no feature above the ceiling."""
     if finding.verdict not in _WAIVABLE or not finding.address or finding.on_load:
@@ -70,8 +76,8 @@ def apply(files: Iterable[FileReport], waivers: Sequence[Waiver]) -> Tuple[FileR
             "BB222",
             "; ".join(f"nothing is waived by file = {w.file!r}, function = {w.function!r}" for w in unused),
             where="waivers",
-            why="The code it was written for is gone, renamed, now proven, above the ceiling, or runs on load, where "
-            "no waiver counts.",
+            why="The code it was written for is gone, renamed, stripped of its name, now proven, above the ceiling, or "
+            "runs on load, where no waiver counts.",
             fix="Remove the waiver, or correct its globs by the report of `baseline-build scan`.",
         )
     return tuple(reports)

@@ -310,7 +310,7 @@ def test_level_of_another_machine(baseline: Call) -> None:
         2,
         (
             "BB510: no emulator can stand for x86-64-v4\n"
-            "  why: an emulated CPU is only a proof where it lacks what the level lacks, and qemu has no such model\n"
+            "  why: qemu emulates no AVX-512, whatever CPU model it is given\n"
             "  fix: choose one of x86-64, x86-64-v2, x86-64-v3, or run it on a real CPU of that level\n"
         ),
     )
