@@ -43,6 +43,8 @@ class _Log:
             entry["parentIndex"] = parent
         if sha256:
             entry["hashes"] = {"sha-256": sha256}
+        if entry in self.artifacts:  # static archives may hold two members of one name; SARIF wants each artifact once
+            return self.artifacts.index(entry)
         self.artifacts.append(entry)
         return len(self.artifacts) - 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -13,7 +12,8 @@ from typing import List
 import pytest
 
 from baseline_build import report
-from tests.tools import missing, require_tool
+from tests.npm import npm_package
+from tests.tools import require_tool
 
 from .samples import CLEAN_FILE, GUARDED, UNPROVEN, VIOLATION, file_of, report_of
 
@@ -32,18 +32,7 @@ axe.run().then(result => {
 @pytest.fixture(scope="session")
 def axe(shared_cache: Path) -> str:
     """The text of axe-core, from the npm registry."""
-    home = shared_cache / "axe-core"
-    home.mkdir(exist_ok=True)
-    script = home / "node_modules" / "axe-core" / "axe.min.js"
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not script.exists():
-            npm = require_tool("npm")
-            done = subprocess.run(
-                [npm, "install", "--prefix", str(home), "axe-core@4"], capture_output=True, text=True, check=False
-            )
-            if done.returncode != 0:
-                missing(f"axe-core cannot be installed: {done.stderr.strip()[-200:]}")
+    script = npm_package(shared_cache, "axe-core@4") / "axe.min.js"
     return script.read_text(encoding="utf-8").replace("</script>", "<\\/script>")
 
 
