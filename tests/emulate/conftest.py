@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +12,7 @@ from typing import Callable, List
 
 import pytest
 
+from tests.foreign_python import unpacked_python
 from tests.tools import missing, require_tool
 
 MODULE = """
@@ -71,51 +70,10 @@ class ForeignPython:
 @pytest.fixture(scope="session")
 def arm_python(shared_cache: Path) -> ForeignPython:
     """Debian's ARM64 Python, fetched with apt into a folder of its own and unpacked there; nothing is installed."""
-    require_tool("apt-get")
-    require_tool("dpkg-deb")
-    home = shared_cache / "arm64-python"
-    home.mkdir(exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        root = home / "root"
-        if not (home / "complete").exists():
-            _unpack_python(home, root)
-            (home / "complete").touch()
+    root = unpacked_python(shared_cache / "arm64-python")
     program = min((root / "usr/bin").glob("python3.*"))
     headers = root / "usr/include"
     return ForeignPython(root, program, [str(headers / program.name), str(headers)])
-
-
-def _unpack_python(home: Path, root: Path) -> None:
-    for name in ("lists/partial", "cache/archives/partial", "debs"):
-        (home / name).mkdir(parents=True, exist_ok=True)
-    (home / "status").touch()
-    settings = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures::": "arm64",
-        "Dir::State::lists": home / "lists",
-        "Dir::State::status": home / "status",
-        "Dir::Cache": home / "cache",
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-    }
-    options = [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
-
-    def apt(*command: str) -> str:
-        done = subprocess.run([*command, *options], cwd=home / "debs", capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            missing(f"{' '.join(command)} failed: {done.stderr.strip().splitlines()[-1:]}")
-        return done.stdout
-
-    apt("apt-get", "update")
-    match = re.search(r"python3\.(\d+)-minimal", apt("apt-cache", "show", "python3-minimal:arm64"))
-    assert match is not None
-    version = f"3.{match.group(1)}"
-    packages = ["libc6", "zlib1g", "libexpat1", f"python{version}-minimal"]
-    packages += [f"libpython{version}-{part}" for part in ("minimal", "stdlib", "dev")]
-    apt("apt-get", "download", *(f"{name}:arm64" for name in packages))
-    for package in sorted((home / "debs").glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
 
 
 @pytest.fixture
