@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import quote
 
 from .. import __version__
@@ -34,6 +34,7 @@ class _Log:
 
     def __init__(self) -> None:
         self.artifacts: List[Dict[str, Any]] = []
+        self._places: Dict[Tuple[str, Optional[int]], int] = {}
         self.rules: Dict[str, Dict[str, Any]] = {}
         self.results: List[Dict[str, Any]] = []
 
@@ -43,10 +44,11 @@ class _Log:
             entry["parentIndex"] = parent
         if sha256:
             entry["hashes"] = {"sha-256": sha256}
-        if entry in self.artifacts:  # static archives may hold two members of one name; SARIF wants each artifact once
-            return self.artifacts.index(entry)
-        self.artifacts.append(entry)
-        return len(self.artifacts) - 1
+        # Static archives may hold two members of one name; SARIF wants each artifact once.
+        index = self._places.setdefault((path, parent), len(self.artifacts))
+        if index == len(self.artifacts):
+            self.artifacts.append(entry)
+        return index
 
     def rule(self, code: str) -> int:
         if code not in self.rules:
