@@ -21,15 +21,22 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ..config.model import Executable, Settings
+from ..toolchain import zig
+from ..toolchain.target import read_target
 from .reporter import Reporter
 
 _OFF = "off"
-# SOURCE_DATE_EPOCH is among them because it is what __DATE__ says.
+_UNFINISHED = ".new-"
+# What compilers, linkers and CMake (cmake-env-variables(7)) read; SOURCE_DATE_EPOCH because it is what __DATE__ says.
 _VARIABLES = (
-    *("CC", "CXX", "CPP", "LD", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
-    *("CMAKE_TOOLCHAIN_FILE", "SOURCE_DATE_EPOCH"),
+    *("CC", "CXX", "CPP", "LD", "AR", "RANLIB", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS"),
+    *("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH", "GCC_EXEC_PREFIX", "SYSROOT"),
+    *("PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR", "PKG_CONFIG_SYSROOT_DIR", "CCC_OVERRIDE_OPTIONS", "SOURCE_DATE_EPOCH"),
 )
+_PREFIX = "CMAKE_"
 _MEBIBYTE = 1 << 20
+_ABANDONED = 24 * 3600
+"""Seconds after which what a build was writing when it was killed is taken for rubbish."""
 
 
 def folder_of(settings: Settings, environ: Mapping[str, str]) -> Optional[Path]:
@@ -55,21 +62,27 @@ def key_of(executable: Executable, source: Path, settings: Settings, environ: Ma
         _tree_digest(source),
         [repr(settings.level), settings.strict, settings.enforce, repr(settings.kernels)],
         [settings.target, settings.toolchain],
-        {name: environ.get(name, "") for name in _VARIABLES},
-        [_answer([name, "--version"], environ) for name in _tools(environ)],
-        _answer(["cmake", "--version"], environ),
+        {name: value for name, value in environ.items() if name in _VARIABLES or name.startswith(_PREFIX)},
+        [_answer(command, environ) for command in _tools(settings, environ)],
         _system(),
     ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8")).hexdigest()
 
 
-def _tools(environ: Mapping[str, str]) -> Sequence[str]:
-    named = [environ.get("CC") or "cc", environ.get("CXX") or "c++", "gcc", "g++", "ld"]
-    return [words.split()[0] for words in named if words.split()]
+def _tools(settings: Settings, environ: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    """The commands that ask everything that may compile or link for its version."""
+    target = read_target(settings.target, settings.toolchain)
+    if target is not None and target.toolchain == "zig":
+        return [[zig.find_zig(environ), "version"], ["cmake", "--version"]]
+    prefix = f"{target.triple}-" if target else ""
+    # CC may be a launcher and a compiler (`ccache clang -m64`): each word that is a program counts.
+    named = [word for variable in ("CC", "CXX") for word in environ.get(variable, "").split() if word[:1] != "-"]
+    usual = [*(f"{prefix}{name}" for name in ("gcc", "g++", "ld")), *(("cc", "c++") if not target else ())]
+    return [[name, "--version"] for name in (*named, *usual, "cmake")]
 
 
 def _answer(command: Sequence[str], environ: Mapping[str, str]) -> str:
-    """What a tool says of itself; empty for one that is not there."""
+    """What a tool says of itself; empty for one that is not there. Where it lies says nothing: isolated builds move."""
     path = shutil.which(command[0], path=environ.get("PATH"))
     if path is None:
         return ""
@@ -162,7 +175,7 @@ class Cache:
     def _keep(self, key: str, program: Path) -> None:
         """Put *program* into the cache whole or not at all; a full disk costs the entry, never the build."""
         data = program.read_bytes()
-        scratch = Path(tempfile.mkdtemp(dir=self._folder, prefix=".new-"))
+        scratch = Path(tempfile.mkdtemp(dir=self._folder, prefix=_UNFINISHED))
         try:
             (scratch / "program.gz").write_bytes(gzip.compress(data, 1, mtime=0))
             facts = {"sha256": hashlib.sha256(data).hexdigest(), "name": program.name}
@@ -176,7 +189,11 @@ class Cache:
         """Remove the entries unused for longest until the limit is kept; *kept* is the one just made."""
         entries = []
         for entry in self._folder.iterdir():
-            if entry.is_dir() and not entry.name.startswith("."):
+            if entry.name.startswith(_UNFINISHED):
+                with contextlib.suppress(FileNotFoundError):  # it was not abandoned: its build has just finished it
+                    if entry.stat().st_mtime < time.time() - _ABANDONED:
+                        shutil.rmtree(entry, ignore_errors=True)
+            elif entry.is_dir():
                 with contextlib.suppress(FileNotFoundError):  # another build has just removed it
                     size = sum(path.stat().st_size for path in entry.iterdir())
                     entries.append((entry.stat().st_mtime, size, entry))

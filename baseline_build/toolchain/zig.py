@@ -56,13 +56,12 @@ def zig_tools(
     """
     tools = folder / "bin"
     tools.mkdir(exist_ok=True)
-    on_path = shutil.which("zig", path=environ.get("PATH", os.defpath))
-    zig = Path(on_path) if on_path else _zig_package()
-    if not on_path:
+    zig = find_zig(environ)
+    if shutil.which("zig", path=environ.get("PATH", os.defpath)) is None:
         (tools / "zig").symlink_to(zig)
     # Without optimisation zig compiles for debugging, with checks that need a runtime library of its own.
     options = f" -target {zig_target} -fno-sanitize=undefined" + " -s" * strips
-    link = _link_additions(machine, libc, [str(zig), "cc", "-target", zig_target], folder)
+    link = _link_additions(machine, libc, [zig, "cc", "-target", zig_target], folder)
     for name, tool in TOOLS.items():
         compiles = name in ("cc", "c++")
         command = name + options * compiles
@@ -110,11 +109,18 @@ def _stand_in(soname: str, functions: Tuple[str, ...], compiler: List[str], fold
     return place / soname
 
 
-def _zig_package() -> Path:
+def find_zig(environ: Mapping[str, str]) -> str:
+    """The path of zig: the one on PATH, else that of the package ``ziglang``.
+
+    :raises ToolError: BB681 without either.
+    """
+    on_path = shutil.which("zig", path=environ.get("PATH", os.defpath))
+    if on_path:
+        return on_path
     spec = importlib.util.find_spec("ziglang")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(place) / "zig").is_file():
-            return Path(place) / "zig"
+            return str(Path(place) / "zig")
     raise ToolError(
         "BB681",
         "zig is neither on PATH nor installed",

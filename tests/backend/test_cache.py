@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, List, Mapping
 
 import pytest
 
-from baseline_build.artifacts.caching import Cache, cache_of, folder_of
+from baseline_build.artifacts.caching import Cache, cache_of, folder_of, key_of
 from baseline_build.artifacts.reporter import Reporter
-from baseline_build.config.model import Settings
+from baseline_build.config.model import Executable, Settings
 
 from .conftest import Project
 
@@ -143,3 +143,51 @@ def test_what_decides_the_result_decides_the_key(project: Copy, tmp_path: Path) 
     assert not hit()
     assert hit()
     assert not hit(BASELINE_BUILD_CACHE="off")
+
+
+def key(environ: Mapping[str, str], source: Path, **settings: str) -> str:
+    executable = Executable(name="prog", source="src", build="cmake", destination="pkg")
+    return key_of(executable, source, Settings(**settings), environ)  # type: ignore[arg-type]
+
+
+def test_the_key_knows_target_compiler_and_flags(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "prog.c").write_text("int main(void) { return 0; }")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+
+    def compiler(name: str, version: str) -> None:
+        (tools / name).write_text(f"#!/bin/sh\necho '{name} {version}'\n")
+        (tools / name).chmod(0o755)
+
+    for name in ("gcc", "aarch64-linux-gnu-gcc", "clang", "zig"):
+        compiler(name, "1")
+    path = {"PATH": f"{tools}{os.pathsep}{os.defpath}"}
+    cases = {
+        "plain": key(path, source),
+        "flags": key({**path, "CXXFLAGS": "-O1"}, source),
+        "headers": key({**path, "CPATH": "/somewhere"}, source),
+        "cmake": key({**path, "CMAKE_BUILD_PARALLEL_LEVEL": "1", "CMAKE_PREFIX_PATH": "/opt/x"}, source),
+        "launcher": key({**path, "CC": "ccache clang"}, source),
+        "cross": key(path, source, target="aarch64-linux-gnu"),
+        "zig": key(path, source, toolchain="zig", target="aarch64-linux-gnu.2.17"),
+        "newer libc": key(path, source, toolchain="zig", target="aarch64-linux-gnu.2.28"),
+    }
+    assert len(set(cases.values())) == len(cases)
+    assert key({**path, "HOME": "/elsewhere", "LANG": "de"}, source) == cases["plain"]
+    for name in ("aarch64-linux-gnu-gcc", "clang", "zig"):
+        compiler(name, "2")
+    assert key(path, source) == cases["plain"]
+    assert key(path, source, target="aarch64-linux-gnu") != cases["cross"]
+    assert key({**path, "CC": "ccache clang"}, source) != cases["launcher"]
+    assert key(path, source, toolchain="zig", target="aarch64-linux-gnu.2.17") != cases["zig"]
+
+
+def test_what_a_killed_build_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    for name, age in ((".new-old", 2 * 86400), (".new-running", 60)):
+        (programs / name).mkdir(parents=True)
+        os.utime(programs / name, (time.time() - age,) * 2)
+    Cache(tmp_path, 1 << 20, Listening()).get("k", tmp_path / "one", maker(tmp_path, b"program", []))
+    assert {path.name for path in programs.iterdir() if path.is_dir()} == {".new-running", "k"}
