@@ -21,7 +21,7 @@ from .archiving import moment_of, normalise_sdist, publish
 from .caching import cache_of, key_of
 from .copying import inside, select
 from .exposure import verify_editable
-from .losses import require_native, without_compiler
+from .losses import require_any_compiler, require_native
 from .programs import build_program, processors
 from .reporter import Reporter
 from .stripping import (
@@ -195,7 +195,7 @@ def _fetch(one: Job) -> Tuple[Tree, ...]:
 
 def enforceable() -> bool:
     """Whether compilers can be held to a level here: the shims stand before the compilers of ELF systems."""
-    return os.name == "posix" and sys.platform != "darwin"
+    return sys.platform not in {"win32", "darwin"}
 
 
 @contextlib.contextmanager
@@ -228,9 +228,7 @@ def _enforced(one: Job) -> Iterator[Callable[[], CompileLog]]:
             refusals = session.refusals()
             if refusals:
                 raise _refused(refusals, settings) from error
-            absent = without_compiler(session, error)
-            if absent is not None:
-                raise absent from error
+            require_any_compiler(session, error)
             raise
         finally:
             _tell(session.log(), one.reporter)
