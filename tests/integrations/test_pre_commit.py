@@ -1,0 +1,98 @@
+"""The hooks, run by pre-commit itself in a repository that uses them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.repair.wheels import PROGRAM, compile_file, x86_only
+from tests.tools import missing, require_tool
+
+pytestmark = pytest.mark.build
+
+CONFIG = """
+repos:
+  - repo: {hooks}
+    rev: {revision}
+    hooks:
+      - id: scan
+      - id: settings
+"""
+PROJECT = '[build-system]\nrequires = ["baseline-build"]\nbuild-backend = "baseline_build"\n\n[tool.baseline-build]\n'
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository in a folder of its own."""
+
+    folder: Path
+
+    def git(self, *arguments: str) -> str:
+        identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@invalid", "-c", "init.defaultBranch=main")
+        command = [require_tool("git"), *identity, *arguments]
+        return subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self) -> str:
+        self.git("add", "-A", "-f")
+        self.git("commit", "-q", "-m", "All there is")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture(scope="module")
+def hooks(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository with what the hooks are made of, as it stands in this working tree."""
+    repository = Repository(tmp_path_factory.mktemp("hooks"))
+    require_tool("git")
+    parts = (".pre-commit-hooks.yaml", ".pre-commit", "baseline_build")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", *parts], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, repository.folder / name)
+    repository.git("init", "-q")
+    repository.commit()
+    return repository
+
+
+def run_hooks(user: Repository, home: Path) -> subprocess.CompletedProcess[str]:
+    if importlib.util.find_spec("pre_commit") is None:
+        missing("pre-commit is not installed")
+    user.git("add", "-A", "-f")
+    environ = {**os.environ, "PRE_COMMIT_HOME": str(home), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "pre_commit", "run", "--all-files"]
+    return subprocess.run(command, cwd=user.folder, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_what_must_not_be_committed_is_stopped(hooks: Repository, tmp_path: Path) -> None:
+    x86_only()
+    user = Repository(tmp_path / "user")
+    user.folder.mkdir()
+    user.git("init", "-q")
+    revision = hooks.git("rev-parse", "HEAD")
+    (user.folder / ".pre-commit-config.yaml").write_text(CONFIG.format(hooks=hooks.folder, revision=revision))
+    (user.folder / "pyproject.toml").write_text(f"{PROJECT}strict = true\n")
+    compile_file(user.folder / "tool.so", PROGRAM.format(code=""), "-shared", "-fPIC")
+    good = run_hooks(user, tmp_path / "home")
+    assert good.returncode == 0, good.stdout + good.stderr
+    lines = [line for line in good.stdout.splitlines() if line.endswith("Passed")]
+    assert [line.split("..")[0] for line in lines] == [
+        "native code keeps to the baseline",
+        "settings of baseline-build are valid",
+    ]
+    above = PROGRAM.format(code='__asm__ volatile ("vzeroupper");')
+    compile_file(user.folder / "tool.so", above, "-shared", "-fPIC")
+    (user.folder / "pyproject.toml").write_text(f"{PROJECT}strcit = true\n")
+    bad = run_hooks(user, tmp_path / "home")
+    assert bad.returncode == 1
+    assert "because vzeroupper (avx) in main of tool.so is not behind a test of the CPU" in bad.stdout
+    assert "BB201: pyproject.toml:6: there is no setting 'strcit'\n  fix: did you mean 'strict'?" in bad.stdout
