@@ -1,4 +1,4 @@
-"""What a build went without: native parts that did not compile once options were taken off, and compilers not there.
+"""What a build went without: native parts that did not compile once options were taken off, and compilers.
 
 Build files often catch a failing compiler ("optional extension") and go on. A wheel without the native part it has
 elsewhere is a loss nobody asked for, and enforcement is its cause where the call failed for want of an option.
@@ -6,11 +6,12 @@ elsewhere is a loss nobody asked for, and enforcement is its cause where the cal
 
 from __future__ import annotations
 
-from typing import Optional
+import sysconfig
 
-from ..errors import BaselineBuildError, EnforcementError, ToolError
+from ..errors import BaselineBuildError, EnforcementError
 from ..scan.model import Report, Verdict
 from ..toolchain import CompileLog, Session
+from .programs import require_compiler
 from .reporter import Reporter
 
 _SHOWN = 6
@@ -41,21 +42,8 @@ def require_native(report: Report, log: CompileLog, wheel: str, reporter: Report
     )
 
 
-def without_compiler(session: Session, error: BaseException) -> Optional[ToolError]:
-    """The error BB609 where *error*, which ended a build, follows from a missing C compiler; else ``None``."""
-    missing = session.missing_compiler()
-    if missing is None:
-        return None
-    if isinstance(error, BaselineBuildError) and error.code not in _BY_TOOLS:
-        return None
-    if missing not in str(error) and session.has_compiler():
-        return None
-    others = sorted(name for name in ("gcc", "clang", "cc") if name in session.plan.programs and name != missing)
-    return ToolError(
-        "BB609",
-        f"the C compiler {missing} is not on PATH",
-        where="CC" if session.names_compiler() else "the interpreter's own settings",
-        why=f"the build failed: {str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}",
-        fix=(f"set CC={others[0]} (and CXX), or install it" if others else "install a C and C++ compiler")
-        + " (Debian: build-essential, Fedora and AlmaLinux: gcc-c++, Alpine: build-base)",
-    )
+def require_any_compiler(session: Session, error: BaseException) -> None:
+    """Raise ToolError BB705 where *error*, which ended a build by some tool, comes without any compiler on PATH."""
+    by_tool = not isinstance(error, BaselineBuildError) or error.code in _BY_TOOLS
+    if by_tool and not session.has_compiler():
+        require_compiler("the build", sysconfig.get_config_var("CC"))

@@ -156,8 +156,12 @@ class CompileLog:
     @property
     def failed(self) -> Tuple[str, ...]:
         """Calls that failed after options had been taken off: ``gcc codec.c without -mssse3``."""
-        calls = (call for call in self.calls if call.failed)
-        texts = (f"{call.program} {' '.join(call.units)} without {' '.join(call.removed)}" for call in calls)
+        tuning = frozenset(one.flag for one in self.removals if not one.foreign)
+        texts = (
+            f"{call.program} {' '.join(call.units)} without {' '.join(o for o in call.removed if o not in tuning)}"
+            for call in self.calls
+            if call.failed
+        )
         return tuple(dict.fromkeys(texts))
 
     @property

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import sysconfig
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Dict, Iterator, Mapping, Optional, Tuple, Union
 
 from ..errors import EnforcementError
 from . import clang, shims
-from .discovery import LAUNCHERS, Discovery, Program, host_machine
+from .discovery import Discovery, Program, host_machine
 from .environment import GIVEN_BACK, Commands, forced_settings, known_words, variables
 from .inner import inner_program, parts, write_inner
 from .model import CompileLog, Enforcement, Mode
@@ -47,18 +46,6 @@ class Session:
         files = sorted(Path(self.plan.state, "refused").iterdir())
         lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
         return tuple(dict.fromkeys(lines))
-
-    def names_compiler(self) -> bool:
-        """Whether the environment names a C compiler (CC)."""
-        return bool(self.environ.get("CC"))
-
-    def missing_compiler(self) -> Optional[str]:
-        """The C compiler a build would call (CC's, else the interpreter's), where PATH has none of that name."""
-        command = self.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")
-        words = [word for word in command.split() if os.path.basename(word) not in LAUNCHERS]
-        if not words or shutil.which(words[0], path=self.environ["PATH"]):
-            return None
-        return words[0]
 
     def has_compiler(self) -> bool:
         """Whether any C compiler was found on PATH."""

@@ -425,3 +425,43 @@ def test_a_broken_compiler_on_path_is_named(folder: Path, monkeypatch: pytest.Mo
     assert str(tools / "gcc") in str(caught.value)
     assert not [path for path in folder.iterdir() if path.name.startswith("baseline-")]
     shutil.rmtree(tools)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "/usr/bin/gcc", "clang"])
+def test_what_fails_for_want_of_options_is_told(folder: Path, compiler: str) -> None:
+    require_tool(compiler)
+    intrinsics = DISPATCHED.replace('__attribute__((target("avx2")))\n', "")
+    (folder / "kernel.c").write_text(intrinsics, encoding="utf-8")
+    (folder / "broken.c").write_text("no C\n", encoding="utf-8")
+    for strict in (False, True):
+        with enforce(Enforcement(strict=strict), folder) as session:
+            bench = Bench(session, folder)
+            assert bench.run(compiler, "-mavx2", "-mtune=native", "-c", "kernel.c", check=False).returncode
+            assert bench.run(compiler, "-mtune=native", "-c", "broken.c", check=False).returncode
+            bench.run(compiler, *HOSTILE)
+            (failed,) = session.log().failed
+        assert "kernel.c without -mavx2" in failed
+
+
+def test_a_compiler_that_knows_no_outline_atomics(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gcc before 9.4 refuses the option (GCC 9 release notes), here by a script before a newer one."""
+    real = require_tool("aarch64-linux-gnu-gcc")
+    tools = folder / "tools"
+    tools.mkdir()
+    complaint = 'echo "gcc: error: unrecognized command line option $a" >&2; exit 1'
+    script = f'#!/bin/sh\nfor a do case $a in -m*outline-atomics) {complaint} ;; esac; done\nexec {real} "$@"\n'
+    (tools / "aarch64-linux-gnu-gcc").write_text(script, encoding="utf-8")
+    (tools / "aarch64-linux-gnu-gcc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    with enforce(Enforcement(), folder) as session:
+        assert not session.plan.programs["aarch64-linux-gnu-gcc"].atomics
+        Bench(session, folder).run("aarch64-linux-gnu-gcc", "-march=armv8.2-a", "-c", "loop.c")
+        (call,) = session.log().calls
+    assert call.added == ("-march=armv8-a", "-mtune=generic")
+
+
+def test_whether_there_is_a_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, path in ((True, os.environ["PATH"]), (False, str(folder))):
+        monkeypatch.setenv("PATH", path)
+        with enforce(Enforcement(), folder) as session:
+            assert session.has_compiler() is there

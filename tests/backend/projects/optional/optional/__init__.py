@@ -1,0 +1,1 @@
+"""Goes without its extension where that does not compile."""
