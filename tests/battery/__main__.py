@@ -1,13 +1,19 @@
-"""``python -m tests.battery [WORD…] [-o FILE]``: build the cases (those with every WORD), print a table."""
+"""``python -m tests.battery [WORD…] [--data FILE.json]``: build the cases (those with every WORD), print a table.
+
+Each case is built twice, by its project's own backend and by baseline-build around it. ``docs/generate.py`` makes a
+page of the data.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Dict, Iterable, List, Sequence
 
 from .cases import CASES, Case
 from .driving import Built, build, missing_tools
@@ -57,32 +63,50 @@ def _sub(folder: str, name: str) -> Path:
     return path
 
 
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """The rows as Markdown."""
+    cells = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (_HEAD, *rows)]
+    cells.insert(1, "|" + "---|" * len(_HEAD))
+    return "\n".join(cells) + "\n"
+
+
+def wrong(row: Sequence[str]) -> bool:
+    """Whether the case came out as it must not."""
+    return ": ok" not in row[2]
+
+
 def main() -> int:
     """Print the table; 1 when a case is not as it must be."""
-    parser = argparse.ArgumentParser(prog="python -m tests.battery", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.battery", description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", metavar="WORD")
-    parser.add_argument("-o", "--output", type=Path, help="write the table as Markdown")
+    parser.add_argument("--data", type=Path, help="write the rows as JSON; rows of cases not built now are kept")
+    parser.add_argument(
+        "--missing", action="store_true", help="build only cases that are not in the data yet, or wrong there"
+    )
     chosen = parser.parse_args()
-    rows, wrong, lacking = [], 0, []
+    rows: Dict[str, List[str]] = {}
+    if chosen.data and chosen.data.is_file():
+        rows = {row[0]: row for row in json.loads(chosen.data.read_text(encoding="utf-8"))}
+    lacking = []
     for case in CASES:
         if not all(word in case.name for word in chosen.words):
+            continue
+        if chosen.missing and case.name in rows and not wrong(rows[case.name]):
             continue
         missing = missing_tools(case)
         if missing:
             lacking.append(f"{case.name}: not built, lacks {', '.join(missing)}")
             continue
         begin = time.monotonic()
-        row = _row(case)
-        wrong += ": ok" not in row[2]
-        rows.append(row)
-        print(f"{time.monotonic() - begin:5.1f} s  " + "  |  ".join(row), flush=True)
-    cells = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (_HEAD, *rows)]
-    cells.insert(1, "|" + "---|" * len(_HEAD))
-    summary = f"{len(rows)} cases built twice, {wrong} not as they must be, {len(lacking)} not built."
-    if chosen.output:
-        chosen.output.write_text("\n".join([*cells, "", summary, *lacking, ""]), encoding="utf-8")
-    print("\n".join([summary, *lacking]))
-    return 1 if wrong else 0
+        rows[case.name] = list(_row(case))
+        print(f"{time.monotonic() - begin:5.1f} s  " + "  |  ".join(rows[case.name]), flush=True)
+        if chosen.data:
+            ordered = [rows[one.name] for one in CASES if one.name in rows]
+            chosen.data.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    bad = [row[0] for row in rows.values() if wrong(row)]
+    print(f"{len(rows)} cases built twice, {len(bad)} not as they must be, {len(lacking)} not built.")
+    print("\n".join([*bad, *lacking]))
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

@@ -81,8 +81,11 @@ def _setuptools() -> Tuple[Case, ...]:
         Case("setuptools_link", "-Wl,-z -Wl,x86-64-v2", environ={"CC": "/usr/bin/gcc"}, harmless=True),
         Case("cffi", f"-O3 {BOTH}"),
         Case("cffi", "-O3 -mavx2", environ=clang, tools=("clang",)),
+        Case("cffi", "-O3 -mavx2", environ={"CC": "/usr/bin/gcc"}),
         Case("cython", f"-O3 {BOTH}"),
+        Case("cython", "-O3 -mavx2", environ={"CFLAGS": "-O3 -march=native -mavx2"}),
         Case("pybind11", f"-O3 {BOTH}"),
+        Case("pybind11", "-O3 -mavx2", environ={"CC": "/usr/bin/gcc", "CXX": "/usr/bin/g++"}),
     )
 
 
@@ -99,7 +102,12 @@ def _sub_builds() -> Tuple[Case, ...]:
         Case("make", "-mavx2", "ccache gcc", tools=("ccache",)),
         Case("make", "-mavx2", "/usr/bin/ccache /usr/bin/gcc", tools=("ccache",)),
         Case("make", "-mavx2", "distcc gcc", environ={"DISTCC_HOSTS": "localhost"}, tools=("distcc",)),
+        Case("make", "-mavx2", "/usr/bin/distcc gcc", environ={"DISTCC_HOSTS": "farm.invalid"}, tools=("distcc",)),
         Case("make", "-mavx2", "icecc gcc", tools=("icecc",)),
+        Case("make", "-mavx2", "/usr/bin/icecc /usr/bin/gcc", tools=("icecc",)),
+        Case("make", "-mavx2", "sccache gcc", tools=("sccache",)),
+        Case("make_config", "-mavx2", "clang", tools=clang),
+        Case("make_config", "-mavx2", "/usr/bin/clang", refused="needs avx", tools=clang),
         Case("make", "", environ={"MAKEFLAGS": "CFLAGS=-O3\\ -fPIC\\ -mavx2"}),
         Case("make_response", BOTH),
         Case("make_response", "-mavx2", "/usr/bin/gcc"),
@@ -121,6 +129,7 @@ def _sub_builds() -> Tuple[Case, ...]:
         Case("cmake", "-mavx2", "/usr/bin/clang", tools=("cmake", "clang")),
         Case("cmake", "", "", environ={"CFLAGS": "-mavx2"}, tools=("cmake",)),
         Case("cmake", "-mavx2", "", environ={"CMAKE_C_COMPILER_LAUNCHER": "ccache"}, tools=("cmake", "ccache")),
+        Case("cmake", "-mavx2", "", environ={"CMAKE_C_COMPILER_LAUNCHER": "sccache"}, tools=("cmake", "sccache")),
         Case("cmake_check", "-mavx2", tools=("cmake",)),
         Case("autotools", BOTH, tools=("autoconf",)),
         Case("meson_sub", "-mavx2 -O3", tools=("meson", "ninja")),
@@ -155,7 +164,9 @@ def _languages() -> Tuple[Case, ...]:
 def _backends() -> Tuple[Case, ...]:
     return (
         Case("meson_python", "-mavx2 -O3", tools=("meson", "ninja")),
+        Case("meson_python", "-mavx2 -O3", environ={"CC": "/usr/bin/gcc"}, tools=("meson", "ninja")),
         Case("scikit_build", BOTH, tools=("cmake", "ninja")),
+        Case("scikit_build", "-mavx2", environ={"CC": "/usr/bin/clang"}, tools=("cmake", "ninja", "clang")),
         Case("hatch_hook", "-mavx2"),
         Case("hatch_hook", "-mavx2", "/usr/bin/gcc"),
     )

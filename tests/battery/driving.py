@@ -117,6 +117,9 @@ def build(case: Case, folder: Path, *, enforced: bool, extra: Optional[Mapping[s
     # what these two compile of their own run-time libraries is the same for every case
     caches = Path.home() / ".cache" / "baseline-build-tests"
     environ.update({"GOCACHE": str(caches / "go"), "ZIG_GLOBAL_CACHE_DIR": str(caches / "zig")})
+    # a server of its own for each build, which goes away with it
+    environ.update({"SCCACHE_SERVER_UDS": str(folder / "sccache"), "SCCACHE_IDLE_TIMEOUT": "5"})
+    environ.update({"SCCACHE_DIR": str(folder / "sccache-files")})
     places: List[str] = []
     if enforced:
         environ.update({"BASELINE_BUILD_BACKEND": backend, "BASELINE_BUILD_CACHE": "off", **(extra or {})})
