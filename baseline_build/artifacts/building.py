@@ -320,8 +320,8 @@ def _finish(one: Job, wheel: Path, trees: Tuple[Tree, ...], rooms: Rooms) -> Pat
         by_file = {path.relative_to(folder).as_posix(): machine_of(path) for path in files}
         require_machines(wheel.stem.rpartition("-")[2], by_file)
     if files and one.settings.strip and not (target and target.links_stripped):
-        tool = find_strip(target.strip_prefix if target else "")
         for path in files:
+            tool = find_strip(machine_of(path), one.environ)
             # A waiver knows a function by its name; whoever scans the finished wheel needs that name too.
             keep = waived_names(path, path.relative_to(folder).as_posix(), one.settings)
             strip(path, tool, log=one.work_dir / "strip.log", reporter=one.reporter, keep=keep)

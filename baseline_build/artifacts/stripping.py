@@ -9,20 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..elf.headers import read_header, read_sections, section_data
 from ..errors import BrokenInputError, ToolError
+from ..toolchain.target import strip_command
 from .reporter import Reporter
 from .running import run_tool
 
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _ET_EXEC, _ET_DYN = 2, 3
+# Machines as reports name them -> as GNU triples do, where the two differ.
+_GNU_MACHINES = {"x86-64": "x86_64", "i386": "i686", "ppc64le": "powerpc64le"}
 _COMMENTS = (
     ("gcc", re.compile(rb"GCC: \([^)]*\) (\d+[\d.]*)")),
     ("clang", re.compile(rb"clang version (\d+[\d.]*)")),
@@ -54,8 +56,8 @@ def is_linked_elf(data: bytes) -> bool:
     return struct.unpack_from(f"{order}H", data, 16)[0] in {_ET_EXEC, _ET_DYN}
 
 
-def strip(path: Path, tool: str, *, log: Path, reporter: Reporter, keep: Sequence[str] = ()) -> None:
-    """Take symbols and debug information off the file at *path*, in place, with the program *tool*.
+def strip(path: Path, tool: Sequence[str], *, log: Path, reporter: Reporter, keep: Sequence[str] = ()) -> None:
+    """Take symbols and debug information off the file at *path*, in place, with the command *tool*.
 
     :param keep: names of symbols that stay, of those the file has.
     :raises ToolError: BB701 or BB702.
@@ -64,25 +66,26 @@ def strip(path: Path, tool: str, *, log: Path, reporter: Reporter, keep: Sequenc
     stripped = path.with_name(path.name + ".stripped")
     # --strip-all keeps what the dynamic loader needs; -D gives equal bytes for equal input.
     kept = [f"--keep-symbol={name}" for name in keep]
-    run_tool([tool, "--strip-all", *kept, "-o", str(stripped), str(path)], log=log, reporter=reporter)
+    run_tool([*tool, "--strip-all", *kept, "-o", str(stripped), str(path)], log=log, reporter=reporter)
     os.chmod(stripped, mode)
     os.replace(stripped, path)
 
 
-def find_strip(prefix: str = "") -> str:
-    """The strip program for the target with tool *prefix* (``aarch64-linux-gnu-``).
+def find_strip(machine: str, environ: Mapping[str, str]) -> Tuple[str, ...]:
+    """The strip program for files of *machine*, as reports name it, see :func:`..toolchain.target.strip_command`.
 
     :raises ToolError: BB703 when there is none.
     """
-    for name in (f"{prefix}strip", "llvm-strip"):
-        path = shutil.which(name)
-        if path:
-            return path
-    raise ToolError(
-        "BB703",
-        f"neither {prefix}strip nor llvm-strip is on PATH",
-        fix="install binutils, or set strip = false to ship symbols and debug information",
-    )
+    command = strip_command(_GNU_MACHINES.get(machine, machine), environ)
+    if not command:
+        raise ToolError(
+            "BB703",
+            f"no strip program for {machine} is on PATH",
+            where="strip",
+            fix="install binutils for that machine, name one in STRIP, or set strip = false to ship symbols and debug"
+            " information",
+        )
+    return command
 
 
 def remove_foreign_runpath(data: bytearray, name: str) -> Tuple[str, ...]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
+import shlex
 import shutil
 import struct
 import sys
@@ -76,15 +78,9 @@ class Target:
         return _SUFFIX.sub(f"-{self.triple}.so", own)
 
     @property
-    def strip_prefix(self) -> str:
-        """Prefix of the binutils for the target, ``""`` where this machine's serve."""
-        return "" if self.machine == _own_machine() else f"{self.triple}-"
-
-    @property
     def links_stripped(self) -> bool:
         """Whether the linker strips, because this machine has no program that could do it for the target."""
-        names = (f"{self.strip_prefix}strip", "llvm-strip")
-        return self.toolchain == "zig" and not any(shutil.which(name) for name in names)
+        return self.toolchain == "zig" and not strip_command(self.machine, os.environ)
 
     def definitions(self) -> Dict[str, str]:
         """CMake cache entries that make a build a cross build."""
@@ -179,6 +175,28 @@ def variables(target: Target, folder: Path, environ: Mapping[str, str], *, cplus
     if headers is not None:
         chosen["CPATH"] = os.pathsep.join(filter(None, [str(headers), environ.get("CPATH")]))
     return chosen
+
+
+def strip_command(machine: str, environ: Mapping[str, str]) -> Tuple[str, ...]:
+    """The strip program for files of *machine* (in the words of GNU triples), empty where there is none.
+
+    The one that STRIP names, as cross environments do; else that of this machine, the one beside CC
+    (``aarch64-poky-linux-gcc``), the distribution's for the machine, LLVM's.
+    """
+    named = shlex.split(environ.get("STRIP", ""))
+    compiler = os.path.basename((environ.get("CC", "").split() or [""])[0])
+    beside = compiler.rpartition("-")[0]
+    # Not what sysconfig says, which cross environments set to the target; and one strip serves both sizes of x86.
+    own = {machine, platform.machine()}
+    names = ["strip"] if len(own) == 1 or own <= {"x86_64", "i686"} else []
+    if beside.split("-", 1)[0] == machine:
+        names.append(f"{beside}-strip")
+    names += [f"{machine}-linux-gnu-strip", f"{machine}-linux-musl-strip", "llvm-strip"]
+    for command in ([named] if named else []) + [[name] for name in names]:
+        path = shutil.which(command[0], path=environ.get("PATH"))
+        if path:
+            return (path, *command[1:])
+    return ()
 
 
 def wrong_machines(tag: str, machines: Mapping[str, str]) -> Tuple[str, ...]:
