@@ -4,6 +4,7 @@
 ``python3 tests/run.py check``      ruff, mypy --strict, import contract, workflows
 ``python3 tests/run.py corpus``     real wheels, downloaded by name and hash
 ``python3 tests/run.py fuzz``       differential and random tests, a slice of them
+``python3 tests/run.py platforms``  the example project for other machines and interpreters: PyPy, cross gcc, zig
 ``python3 tests/run.py cibuildwheel``   a real cibuildwheel run through podman (needs root and Debian's debootstrap)
 ``python3 tests/run.py long``       everything that takes many minutes
 
@@ -23,7 +24,7 @@ from typing import List, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
-SLOW = ("corpus", "fuzz", "cibuildwheel", "long")
+SLOW = ("corpus", "fuzz", "platforms", "cibuildwheel", "long")
 TIERS = ("fast", "check", *SLOW)
 
 
@@ -78,7 +79,7 @@ def _tests(python: Path, tier: str, extra: List[str]) -> List[str]:
     marker = " and ".join(f"not {name}" for name in SLOW) if tier == "fast" else tier
     if tier != "long" and tier != "fast":
         marker += " and not long"
-    workers = [] if "-n" in extra or tier == "cibuildwheel" else ["-n", "2", "--dist", "loadgroup"]
+    workers = [] if "-n" in extra or tier in {"platforms", "cibuildwheel"} else ["-n", "2", "--dist", "loadgroup"]
     return [str(python), "-m", "pytest", "-m", marker, *workers, *extra]
 
 

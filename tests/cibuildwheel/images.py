@@ -101,6 +101,28 @@ class Workshop:
         marker.touch()
         return image.name
 
+    def obstacle(self, folder: Path) -> str:
+        """Why no container can run here, in the engine's words; empty where one can. *folder* is for the probe."""
+        (folder / "probe.c").write_text("int main(void) { return 0; }\n")
+        subprocess.run(["gcc", "-static", "probe.c", "-o", "probe"], cwd=folder, check=True)
+        subprocess.run(["tar", "-cf", "probe.tar", "probe"], cwd=folder, check=True)
+        name = "localhost/stand-in-probe:latest"
+        for command in (["import", "-q", "probe.tar", name], ["run", "--rm", name, "/probe"]):
+            done = subprocess.run(
+                ["podman", *command], cwd=folder, env=self.environ, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                return f"podman {command[0]}: {done.stderr.strip() or f'status {done.returncode}'}"
+        return ""
+
+    def run(self, image: Image, script: str, mounts: Mapping[Path, str]) -> subprocess.CompletedProcess[str]:
+        """Run the shell *script* in a container of *image* that goes away afterwards, with *mounts* to read."""
+        volumes = [part for path, place in mounts.items() for part in ("-v", f"{path}:{place}:ro")]
+        command = ["podman", "run", "--rm", *volumes, self.image(image), "sh", "-exc", script]
+        return subprocess.run(
+            command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+
     def cibuildwheel(
         self, tool: Path, image: Image, project: Path, out: Path, builds: Sequence[str], extra: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:

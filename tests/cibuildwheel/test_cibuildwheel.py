@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import textwrap
-import venv
 from pathlib import Path
 from typing import Dict, List, Tuple
 
@@ -16,34 +14,12 @@ import pytest
 
 from tests.cibuildwheel.images import Image, Workshop
 from tests.conftest import ROOT
-from tests.tools import missing, require_tool
 
 pytestmark = pytest.mark.cibuildwheel
 
 PYPY_IMAGE = Image("trixie")
 OLD_IMAGE = Image("bullseye")
 TRAP_IMAGE = Image("bookworm", trap=True)
-
-
-@pytest.fixture(scope="session")
-def workshop(shared_cache: Path) -> Workshop:
-    if os.geteuid() != 0:
-        missing("debootstrap and the container engine need root")
-    for tool in ("podman", "runc", "debootstrap"):
-        require_tool(tool)
-    home = os.environ.get("BASELINE_BUILD_TEST_IMAGES")
-    return Workshop(Path(home) if home else shared_cache / "cibuildwheel")
-
-
-@pytest.fixture(scope="session")
-def tool(shared_cache: Path) -> Path:
-    home = shared_cache / "cibuildwheel-venv"
-    program = home / "bin" / "cibuildwheel"
-    if not program.exists():
-        venv.create(home, with_pip=True, clear=True)
-        command = [str(home / "bin" / "python"), "-m", "pip", "install", "-q", "cibuildwheel>=4,<5"]
-        subprocess.run(command, check=True)
-    return program
 
 
 def copy_project(target: Path, *parts: str) -> Path:
