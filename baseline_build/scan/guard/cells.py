@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import arithmetic
+from .fields import is_field
 from .program import Program
 from .state import THREADS, is_thread
 from .values import PLAIN, UNDEFINED, Value, as_bits, constant, join
@@ -182,6 +183,8 @@ class Cells:
 
     def initial(self, address: int, size: int) -> Value:
         """What stands there before any code of the file runs."""
+        if is_field(address):
+            return constant(0)
         if is_thread(address):
             number = self.program.thread_template(address, size)
         else:
@@ -193,7 +196,7 @@ class Cells:
         program = self.program
         if address == THREADS and size == 8:
             return constant(THREADS)
-        if not is_thread(address):
+        if not is_thread(address) and not is_field(address):
             if not program.low <= address < program.high:
                 return PLAIN
             if program.is_constant(address - program.base):

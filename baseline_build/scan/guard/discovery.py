@@ -22,7 +22,7 @@ _MAX_RUNS_PER_FUNCTION = 40
 _MAX_REPEATS = 12
 _MAX_HEIGHT = 6
 _MAX_OWNERS = 8
-_MAX_CALLS = 4
+_MAX_CALLS = 16
 _MAX_OWNER_SIZE = 2048
 _MAX_ROUNDS = 3
 _NEAR = 64
@@ -228,6 +228,7 @@ class Discovery:
         for callee in result.curious - self._curious:
             self._curious.add(callee)
             self._enqueue(callee)
+            self._ask_callers(callee)
         for callee in result.arguments:
             if callee in self.results and callee != entry and self._arguments(callee) != self._passed.get(callee):
                 self._enqueue(callee)
@@ -242,6 +243,23 @@ class Discovery:
             analysis.followed[function] = result
         self._tell_callers(function, result)
 
+    def _ask_callers(self, function: int) -> None:
+        """What the arguments of *function* hold is known when all calls to it were interpreted."""
+        if not self._is_called_only(function):
+            return
+        for caller in {self.program.function_of(at) for _, at in self.program.transfers(function, function + 1)}:
+            if caller not in self._last and not self.program.unused(caller):
+                self._enqueue(caller)
+
+    def _is_called_only(self, entry: int) -> bool:
+        """Whether control comes to *entry* by a few direct calls and jumps and in no other way."""
+        program = self.program
+        if entry in program.entrances or program.function_of(entry) != entry:
+            return False
+        if next(program.pointers(entry, entry + 1), None) or next(program.code_references(entry, entry + 1), None):
+            return False
+        return len(list(program.transfers(entry, entry + 1))) <= _MAX_CALLS
+
     def _touches(self, result: Result) -> bool:
         """Whether it writes a cell, is small and reads one, or is told something of the CPU by code that asks it."""
         cells = self.analysis.cells
@@ -254,15 +272,13 @@ class Discovery:
     def _arguments(self, entry: int) -> Tuple[Value, ...]:
         """What the argument registers of a function hold, where all calls to it were interpreted; else nothing."""
         program = self.program
-        if entry in program.entrances or program.function_of(entry) != entry:
-            return ()
-        if next(program.pointers(entry, entry + 1), None) or next(program.code_references(entry, entry + 1), None):
+        if not self._is_called_only(entry):
             return ()
         passed: Optional[List[Value]] = None
         places = [at for _, at in program.transfers(entry, entry + 1)]
-        if len(places) > _MAX_CALLS:
-            return ()
         for caller in {program.function_of(at) for at in places}:
+            if program.unused(caller):
+                continue
             result = self.results.get(caller) or self._last.get(caller)
             values = result.arguments.get(entry) if result is not None else None
             if values is None or self._jumped_into(caller):

@@ -12,13 +12,14 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tu
 from . import auxv
 from .cells import Cells, Store
 from .conditions import Flags, Outcome, decide
+from .fields import Fields, is_field
 from .graph import Graph
 from .liveness import Liveness
 from .operations import Abi, Operand, Operation
 from .program import NEVER_RETURN, Program
 from .state import ANYTHING, STACK, STACK_HIGH, State, is_stack, merge
 from .transfer import Transfer
-from .values import PLAIN, UNDEFINED, Value, join, without_plain
+from .values import PLAIN, UNDEFINED, Value, constant, join, without_plain
 
 MAX_DEPTH = 6
 _MAX_VISITS = 80
@@ -27,8 +28,9 @@ _MAX_WRAPPER = 120
 _WIDEN_AT = (8, 30, 40)
 _WIDEN_LONG_AT = (2, 4, 6)
 _LONG = 4096
-# Bytes of arguments on the stack that are looked at.
-_STACKED = 64
+# Bytes of arguments on the stack that are looked at, and how much of each.
+_STACKED = 96
+_SLOT = 4
 
 
 class Way(NamedTuple):
@@ -80,6 +82,8 @@ class Result:
         self.opaque: Set[int] = set()
         # Those of them that are told something of the CPU.
         self.curious: Set[int] = set()
+        # Reads arguments on the stack.
+        self.stacked = False
         # Writes what the CPU said to a cell, or through a pointer nothing is known of.
         self.keeps = False
 
@@ -117,6 +121,7 @@ class Analysis:
     def __init__(self, program: Program, budget: Budget) -> None:
         self.program = program
         self.cells = Cells(program)
+        self.fields = Fields(program)
         self.budget = budget
         self._orders: Dict[int, Dict[int, int]] = {}
         self.liveness = Liveness(program)
@@ -144,7 +149,7 @@ class Run(Transfer):
     """One function, from *entry*, in one context."""
 
     def __init__(self, analysis: Analysis, entry: int, state: Optional[State], parents: Tuple[int, ...] = ()) -> None:
-        super().__init__(analysis.program, analysis.cells, Result(entry))
+        super().__init__(analysis.program, analysis.cells, analysis.fields, Result(entry))
         self.analysis = analysis
         self.entry = entry
         self.parents = parents
@@ -177,12 +182,16 @@ class Run(Transfer):
         """Hand over the stores, now that it is known whether the function asks the CPU."""
         result = self.result
         for store in self.pending:
-            if not (result.asks and store.value.plain and not store.lost):
+            if not (result.asks and store.value.plain and not store.lost) or is_field(store.address):
                 result.stores.append(store)
             elif store.value is not PLAIN:
                 # Who asks the CPU may also be told what to answer: a person's choice, see the module cells.
                 result.stores.append(store._replace(value=without_plain(store.value)))
         return result
+
+    def _load(self, address: int, size: int) -> Value:
+        self.result.stacked = self.result.stacked or STACK <= address < STACK + _STACKED
+        return super()._load(address, size)
 
     def note_store(self, address: int, size: int, value: Value) -> None:
         """A store outside the stack."""
@@ -284,6 +293,11 @@ class Run(Transfer):
     def _leave(self, target: int, kind: str) -> None:
         """A jump to another function: it returns to our caller."""
         self.result.way(target, self.at, kind, self.state.facts)
+        abi = self.analysis.abi
+        stack = self.state.registers[abi.stack].single
+        if stack is not None and abi.pushed:
+            # What lies there is a return address already.
+            self.state.set_register(abi.stack, constant(stack + abi.pushed))
         if self._call(target):
             self._return(None)
 
@@ -451,7 +465,7 @@ class Run(Transfer):
         summary = self.analysis.followed.get(target)
         if summary is None or target in self.parents or target == self.entry or len(self.parents) >= MAX_DEPTH:
             self.result.opaque.add(target)
-            if summary is None and self.result.asks and self._tells():
+            if summary is None and ((self.result.asks and self._tells()) or self._informs(target)):
                 self.result.curious.add(target)
             return self._call_unknown(target=target)
         if target in self.analysis.waiting:
@@ -461,7 +475,7 @@ class Run(Transfer):
             self.result.opaque.add(target)
             return self._call_summarised(target, summary)
         own = self._private()
-        inner = self._followed(target, self._for_callee(own=own))
+        inner = self._followed(target, self._for_callee(own=own, stacked=summary.stacked))
         if inner.exit is None:
             return bool(inner.unresolved) and self._call_unknown(target=target)
         if inner.keeps and inner.small and self._is_small():
@@ -474,9 +488,29 @@ class Run(Transfer):
         registers = self.state.registers
         return bool(self.state.facts) or any(registers[number].tainted for number in self.analysis.abi.arguments)
 
+    def _informs(self, target: int) -> bool:
+        """Whether *target* is given what the CPU said, and looks at it."""
+        count = len(self.analysis.abi.arguments)
+        handed = self._handed()
+        reads = self.analysis.liveness.reads
+        for number, value in zip(self.analysis.abi.arguments, handed):
+            if value.informed and reads(target, number):
+                return True
+        return any(value.informed for value in handed[count:]) and self.fields.flow.takes_stacked(target)
+
+    def _handed(self) -> Tuple[Value, ...]:
+        """What a call here hands over: argument registers, and the lower half of each argument on the stack."""
+        state = self.state
+        stack = state.registers[self.analysis.abi.stack].single
+        stacked: List[Value] = [PLAIN] * (_STACKED // 8)
+        if stack is not None:
+            known = [state.known(stack + at, _SLOT) for at in range(0, _STACKED, 8)]
+            stacked = [PLAIN if value is None or value.undefined else value for value in known]
+        return (*(state.registers[number] for number in self.analysis.abi.arguments), *stacked)
+
     def _note_arguments(self, target: int) -> None:
         state = self.state
-        passed = tuple(state.registers[number] for number in self.analysis.abi.arguments)
+        passed = self._handed()
         known = self.result.arguments.get(target, (UNDEFINED,) * len(passed))
         self.result.arguments[target] = tuple(
             join(before, 0, value, state.facts) for before, value in zip(known, passed)
@@ -503,13 +537,22 @@ class Run(Transfer):
             return False
         return not any(is_stack(key) for number in self.analysis.abi.arguments for key in state.registers[number].keys)
 
-    def _for_callee(self, *, own: bool) -> State:
-        """The state a callee begins with. *own*: it cannot reach our stack, so it need not know of it."""
+    def _for_callee(self, *, own: bool, stacked: bool) -> State:
+        """The state a callee begins with.
+
+        :param own: it cannot reach our stack, so it need not know of it,
+        :param stacked: apart from arguments there.
+        """
         abi = self.analysis.abi
         state = self.state.copy()
         stack = state.registers[abi.stack].single
         if own:
-            state.memory = {at: slot for at, slot in state.memory.items() if not is_stack(at)}
+            low = stack if stacked and stack is not None else STACK_HIGH
+            state.memory = {
+                at if not is_stack(at) else at - low + STACK: slot
+                for at, slot in state.memory.items()
+                if not is_stack(at) or low <= at < low + _STACKED
+            }
             stack = STACK
             state.havoc = STACK - abi.pushed
         if stack is not None and abi.pushed:
@@ -648,6 +691,9 @@ def entry_state(analysis: Analysis, arguments: Sequence[Value] = ()) -> State:
     for number, value in zip(abi.arguments, arguments):
         # Pointers to a caller's stack mean nothing here.
         state.registers[number] = PLAIN if any(is_stack(key) for key in value.keys) else value
+    for index, value in enumerate(arguments[len(abi.arguments) :]):
+        if value is not PLAIN:
+            state.memory[STACK + 8 * index] = (_SLOT, value)
     return state
 
 

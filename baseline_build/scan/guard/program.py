@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from functools import cached_property
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ...decode.model import Flow
 from ...elf import Image, Region
@@ -23,6 +23,7 @@ _BASE = 1 << 44
 _SHIFT = 40
 _STUB_SIZE = 16
 _MASK = (1 << _SHIFT) - 1
+_INITIALISER = "PyInit_"
 
 # Functions of the C and C++ libraries and of Python's C interface that never return to their caller.
 NEVER_RETURN = frozenset(
@@ -51,6 +52,7 @@ class Program:
         self._steps: Dict[int, Optional[Step]] = {}
         self._bytes: Dict[int, bytes] = {}
         self._parts: Dict[int, bool] = {}
+        self._unused: Dict[int, bool] = {}
 
     def _lowest(self) -> int:
         return min((block.address for block in self.image.memory), default=0)
@@ -248,10 +250,23 @@ class Program:
         return _between(self._transfers, low, high)
 
     @cached_property
+    def _call_slots(self) -> FrozenSet[int]:
+        """Words that nothing but a PLT stub reads: a call that goes through the stub is known as one."""
+        slots = set(self.image.local_stubs.values())
+        return frozenset(
+            slot for slot in slots if all(self.in_stub(at) for _, at in self.references(slot, slot + self.image.bits // 8))
+        )
+
+    @cached_property
     def _pointers(self) -> List[int]:
         """Words of data that hold addresses of code."""
         image = self.image
-        found = [target << _SHIFT | slot for slot, target in image.relocations.items() if image.is_code(target)]
+        calls = self._call_slots
+        found = [
+            target << _SHIFT | slot
+            for slot, target in image.relocations.items()
+            if image.is_code(target) and slot not in calls
+        ]
         if self.absolute:
             found.extend(self._unrelocated())
         found.sort()
@@ -273,16 +288,55 @@ class Program:
         return _between(self._pointers, low, high)
 
     @cached_property
+    def exported(self) -> FrozenSet[int]:
+        """Addresses that other files find by name.
+
+        Of an extension module the interpreter looks up ``PyInit_*`` (PEP 489) and, loading it without ``RTLD_GLOBAL``,
+        lets no other file bind to anything else. That is different where the module has a name to link against
+        (DT_SONAME).
+        """
+        exports = self.image.exports
+        if self.image.soname is None and any(name.startswith(_INITIALISER) for name in exports):
+            exports = {name: address for name, address in exports.items() if name.startswith(_INITIALISER)}
+        return frozenset(exports.values())
+
+    @cached_property
     def entrances(self) -> FrozenSet[int]:
         """Addresses that other files or the loader may run: exports, initialisers, finalisers, the entry point."""
         image = self.image
-        roots = {address for address in image.exports.values() if image.is_code(address)}
+        roots = {address for address in self.exported if image.is_code(address)}
         roots.update(image.initialisers, image.finalisers)
         if image.entry is not None:
             roots.add(image.entry)
         roots.update(image.resolvers.values())
         roots.update(symbol.address for symbol in image.ifuncs)
         return frozenset(roots)
+
+    def unused(self, function: int) -> bool:
+        """Whether nothing leads to the function that begins at *function*, or only what is unused itself."""
+        known = self._unused.get(function)
+        if known is None:
+            seen: Set[int] = set()
+            waiting = [function]
+            known = True
+            while waiting and known:
+                current = waiting.pop()
+                if current in seen:
+                    continue
+                seen.add(current)
+                end = self.end_of(current)
+                known = self._unused.get(current, not self._is_named(current, end))
+                waiting.extend(self.function_of(at) for _, at in self.transfers(current, end))
+            self._unused.update(dict.fromkeys(seen if known else (function,), known))
+        return known
+
+    def _is_named(self, low: int, high: int) -> bool:
+        """Whether anything but a direct jump or call leads to code from *low* to below *high*."""
+        return (
+            any(low <= address < high for address in self.entrances)
+            or next(self.pointers(low, high), None) is not None
+            or next(self.code_references(low, high), None) is not None
+        )
 
     def only_jumped(self, start: int) -> bool:
         """Whether the code at *start* is a part of other functions: reached by jumps alone."""
@@ -293,9 +347,7 @@ class Program:
 
     def _is_part(self, start: int) -> bool:
         end = self.end_of(start)
-        if any(start <= address < end for address in self.entrances):
-            return False
-        if next(self.pointers(start, end), None) or next(self.code_references(start, end), None):
+        if self._is_named(start, end):
             return False
         found = False
         for target, place in self.transfers(start, end):

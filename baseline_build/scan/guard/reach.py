@@ -43,7 +43,7 @@ class Reach:
         self.results = discovery.results
         self._edges: Dict[Node, Tuple[Edge, ...]] = {}
         self._facts: Dict[Node, int] = {}
-        self._exported = sorted(discovery.program.image.exports.values())
+        self._exported = sorted(discovery.program.exported)
         self._index()
 
     def _index(self) -> None:

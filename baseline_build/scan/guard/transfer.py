@@ -8,6 +8,7 @@ from . import arithmetic
 from .cells import Cells
 from .conditions import Flags, Place, decide
 from .facts import cpuid_bits
+from .fields import Field, Fields
 from .operations import THREAD, VECTORS, Operand, Operation
 from .program import Program
 from .state import ANYTHING, THREADS, Parts, State, is_stack, is_thread
@@ -30,9 +31,10 @@ class Transfer:
     state: State
     function: int
 
-    def __init__(self, program: Program, cells: Cells, result: Result) -> None:
+    def __init__(self, program: Program, cells: Cells, fields: Fields, result: Result) -> None:
         self.program = program
         self.cells = cells
+        self.fields = fields
         self.result = result
         self.owner = program.function_of(result.entry)
 
@@ -158,6 +160,9 @@ class Transfer:
             if table is not None:
                 return table
             self.escape(where)
+            field = self.fields.read_at(self.at)
+            if field is not None:
+                return self._load_field(field, size)
             return ANYTHING if where.tainted else PLAIN
         found = [(self._load(key, size), facts) for key, facts in where.keys.items()]
         if all(value.exact for value, _ in found):
@@ -175,6 +180,22 @@ class Transfer:
                 self.escape(value)
             result = after
         return result
+
+    def _load_field(self, field: Field, size: int) -> Value:
+        self.result.reads.add(field.address)
+        return arithmetic.taken(self.cells.load(field.address, field.size, self.owner), 0, size * 8)
+
+    def _store_unknown(self, size: int, value: Value) -> None:
+        """*value* is written through a pointer nothing is known of: perhaps to a field, see :mod:`.fields`."""
+        told = value.informed or (value.exact and bool(self.state.facts) and self.result.asks)
+        if told and self.fields.written_at(self.at) is None:
+            self.fields.propose(self.at)
+        field = self.fields.written_at(self.at)
+        if field is None:
+            return
+        begin, whole = field.writers[self.at]
+        part = arithmetic.taken(value, begin * 8, field.size * 8) if whole == size <= 8 else PLAIN
+        self.note_store(field.address, field.size, part)
 
     def _load(self, address: int, size: int) -> Value:
         known = self.state.known(address, size)
@@ -222,6 +243,7 @@ class Transfer:
             self.escape(where)
             self.escape(value)
             self.result.keeps = self.result.keeps or value.informed
+            self._store_unknown(size, value)
             return
         number = where.single
         if number is not None:
@@ -440,6 +462,7 @@ class Transfer:
         size = max(memory[5] // 8, 1)
         if not where.exact:
             self.escape(where)
+            self._store_unknown(size, ANYTHING if tainted else PLAIN)
             return
         for key in where.keys:
             value = LOST if tainted else PLAIN
@@ -582,6 +605,7 @@ class Transfer:
         if number is None:
             self.escape(where)
             self.result.keeps = self.result.keeps or any(value.informed for _, _, value in parts)
+            self._vector_to_field(parts, size)
             for key in where.keys:
                 self._lose(("m", None, None, 1, key, size * 8), tainted=True)
             return
@@ -594,6 +618,13 @@ class Transfer:
                 self.note_store(number + position, length, value)
             self.state.store(number + position, length, value)
             position += length
+
+    def _vector_to_field(self, parts: Parts, size: int) -> None:
+        field = self.fields.written_at(self.at)
+        if field is not None:
+            begin, whole = field.writers[self.at]
+            value = _gathered(parts, begin, field.size) if whole == size else PLAIN
+            self.note_store(field.address, field.size, value)
 
     def _vzero(self, operation: Operation) -> None:
         self.state.vectors[operation[1][1] - VECTORS] = tuple((at, 4, constant(0)) for at in range(0, 16, 4))
