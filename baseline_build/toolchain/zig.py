@@ -59,8 +59,9 @@ def zig_tools(
     zig = find_zig(environ)
     if shutil.which("zig", path=environ.get("PATH", os.defpath)) is None:
         (tools / "zig").symlink_to(zig)
-    # Without optimisation zig compiles for debugging, with checks that need a runtime library of its own.
-    options = f" -target {zig_target} -fno-sanitize=undefined" + " -s" * strips
+    # Without optimisation zig compiles for debugging: with checks that need a runtime library, and a C++ library made
+    # once more for it. What a build asks for comes later on the line and wins.
+    options = f" -target {zig_target} -O2 -fno-sanitize=undefined" + " -s" * strips
     link = _link_additions(machine, libc, [zig, "cc", "-target", zig_target], folder)
     for name, tool in TOOLS.items():
         compiles = name in ("cc", "c++")
