@@ -1,0 +1,50 @@
+"""ARM64 on an x86-64 machine: cibuildwheel in an ARM64 image, every program of it emulated through binfmt_misc."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cibuildwheel.images import Image, Workshop
+from tests.cibuildwheel.test_cibuildwheel import copy_project, scan
+from tests.tools import missing
+
+pytestmark = [pytest.mark.cibuildwheel, pytest.mark.long]
+
+ARM_IMAGE = Image("bookworm", arch="aarch64")
+_DATABASE = (
+    "import pathlib, sys, tempfile; sys.path.insert(0, sys.argv[1]); import installed_check; "
+    "print(installed_check.check_database(pathlib.Path(tempfile.mkdtemp())))"
+)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["extension", "whole"])
+def test_native_build_for_arm64(workshop: Workshop, tool: Path, tmp_path: Path, whole: bool) -> None:
+    """The LMDB extension, and with patience (an hour) the whole project with its compiler in C++."""
+    if not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
+        missing(
+            "ARM64 programs do not start here: binfmt_misc has no qemu-aarch64 (mount it, install qemu-user-static)"
+        )
+    if whole and not os.environ.get("BASELINE_BUILD_TEST_WHOLE"):
+        pytest.skip("NOT RUN: the emulated C++ build takes an hour; BASELINE_BUILD_TEST_WHOLE=1 asks for it")
+    project = copy_project(tmp_path / "project")
+    settings = {"CIBW_TEST_ENVIRONMENT": "QEMU_CPU=cortex-a53"}
+    if not whole:
+        pyproject = project / "pyproject.toml"
+        text = pyproject.read_text(encoding="utf-8")
+        shorter, count = re.subn(r"\[\[tool\.baseline-build\.executables\]\]\n(?:[^\[\n].*\n|\n(?!\[))*", "", text)
+        assert count == 1
+        pyproject.write_text(shorter, encoding="utf-8")
+        settings["CIBW_TEST_COMMAND"] = f'python -c "{_DATABASE}" {{project}}/tests'
+    out = tmp_path / "wheelhouse"
+    result = workshop.cibuildwheel(tool, ARM_IMAGE, project, out, ARM_IMAGE.pythons, settings)
+    (workshop.home / f"arm64-{'whole' if whole else 'extension'}.log").write_text(result.stdout)
+    assert result.returncode == 0, result.stdout[-6000:]
+    (wheel,) = out.glob("*.whl")
+    assert re.search(r"-cp39-abi3-manylinux\w*_aarch64", wheel.name)
+    status, text = scan(wheel)
+    assert status == 0, text
+    assert "100 rows came back" in result.stdout
