@@ -15,6 +15,7 @@ from typing import Dict, Tuple
 
 import pytest
 
+from baseline_build import elf
 from baseline_build.errors import BaselineBuildError, ConfigError
 from baseline_build.toolchain.target import crossing, read_target, require_machines, variables, wrong_machines
 from tests.tools import missing, require_tool
@@ -169,6 +170,40 @@ def _build(folder: Path, settings: Dict[str, str], **environ: str) -> subprocess
     return subprocess.run(command, cwd=folder, env=variables_, capture_output=True, text=True, check=False)
 
 
+CATCHES = """
+#include <cstdio>
+#include <stdexcept>
+#include <vector>
+int main() {
+  try { return std::vector<int>().at(1); } catch (const std::out_of_range &) { std::puts("caught"); }
+}
+"""
+
+
+@pytest.mark.build
+def test_zigs_unwinder_stays_out(tmp_path: Path) -> None:
+    """C++ for ARM64 unwinds with the system's libgcc_s: zig's own unwinder is above the baseline."""
+    _need_zig()
+    target = read_target("aarch64-linux-gnu.2.17", "zig")
+    assert target is not None
+    (tmp_path / "catches.cc").write_text(CATCHES)
+    environ = {**os.environ, **variables(target, tmp_path / "tools", os.environ, cplusplus=True)}
+    for words in (["-c", "catches.cc", "-o", "catches.o"], ["catches.o", "-o", "catches"]):
+        done = subprocess.run(
+            [tmp_path / "tools" / "bin" / environ["CXX"], "-mcpu=generic", *words],
+            cwd=tmp_path, env=environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    program = tmp_path / "catches"
+    assert elf.parse(program.read_bytes(), program.name).needed[0] == "libgcc_s.so.1"
+    command = [sys.executable, "-m", "baseline_build", "scan", "--strict", str(program)]
+    scanned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert scanned.returncode == 0, scanned.stdout
+    emulator = [require_tool("qemu-aarch64"), "-cpu", "cortex-a53", "-L", "/usr/aarch64-linux-gnu"]
+    ran = subprocess.run([*emulator, str(program)], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "caught\n"), ran.stderr
+
+
 def _need_zig() -> None:
     if not (shutil.which("zig") or importlib.util.find_spec("ziglang")):
         missing("zig is neither on PATH nor installed as ziglang")
@@ -208,6 +243,10 @@ def test_real_builds(tmp_path: Path, target: str, machine: int, suffix: str, emu
     command = [require_tool(emulator[0]), *cpu, *emulator[1:], str(program)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (ran.returncode, ran.stdout) == (0, "hello from afar\n"), ran.stderr
+    if target == "zig aarch64-linux-musl":
+        needed = set(re.findall(rb"\0(libc\.[\w.-]+)(?=\0)", natives["tiny/_one.abi3.so"]))
+        assert b"libc.musl-aarch64.so.1" in needed
+        assert re.search(r"-musllinux_1_[0-9]+_aarch64\.whl", _repair(tmp_path, wheel))
     if target == "zig x86_64-linux-gnu.2.17":
         oldest = re.search(r"manylinux_2_([0-9]+)_x86_64", _repair(tmp_path, wheel))
         assert oldest
