@@ -57,11 +57,15 @@ def _arm_root() -> Path:
 
 
 def _provenance() -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    day = dt.datetime.now(dt.timezone.utc).date().isoformat()
-    return f"{day}, {commit.stdout.strip()}"
+    """The day and the commit, with a plus sign when what is built from differs from it."""
+    built_from = ("baseline_build", "example_pkg", "pyproject.toml", "lmdb-src", "flatbuffers-src")
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", *built_from)
+    return f"{dt.datetime.now(dt.timezone.utc).date().isoformat()}, {commit}{'+' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def run(words: List[str]) -> int:
