@@ -119,6 +119,9 @@ def _prepare(enforcement: Enforcement, state: Path, environ: Mapping[str, str]) 
     plan = plan_for(enforcement, state, _with_rust(discovery.programs()), original)
     commands = Commands(plan, discovery)
     changed = variables(plan, environ, commands)
+    if original["CCC_OVERRIDE_OPTIONS"] is not None and "CCC_OVERRIDE_OPTIONS" in changed:
+        # the user's own edits of clang's line come behind the shim: clang is left those that take options off again
+        plan = replace(plan, original={**original, "CCC_OVERRIDE_OPTIONS": changed["CCC_OVERRIDE_OPTIONS"]})
     plan = replace(plan, programs={**plan.programs, **{program.name: program for program in commands.extra}})
     found = parts(plan, environ)
     own = {program.name: program for program in (inner_program(name, found[name]) for name in found)}

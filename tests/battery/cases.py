@@ -70,6 +70,7 @@ def _setuptools() -> Tuple[Case, ...]:
         Case("setuptools_c", "-O3 -mavx2", environ={"CC": "ccache gcc"}, tools=("ccache",)),
         Case("setuptools_c", f"-O3 {BOTH}", environ=clang, tools=("clang",)),
         Case("setuptools_c", f"-O3 {CLANG}", environ=clang, tools=("clang",)),
+        Case("setuptools_c", "-O3", environ={**clang, "CCC_OVERRIDE_OPTIONS": "# +-mavx2"}, tools=("clang",)),
         Case("setuptools_c", "-O3 -mavx2", environ={"CC": "/usr/bin/clang"}, tools=("clang",)),
         Case("setuptools_c", f"-O3 {CLANG}", environ={"CC": "/usr/bin/clang"}, tools=("clang",)),
         Case("setuptools_c", "-O3 -include pragma.h", refused="needs avx"),

@@ -86,6 +86,20 @@ def test_a_torn_line_is_a_note(bench: Bench) -> None:
     assert "1 calls that cannot be read" in " ".join(bench.session.log().notes)
 
 
+@pytest.mark.parametrize("edits", ["# +-mavx2", "# s/-O2/-mavx2/ +-O3"])
+@pytest.mark.parametrize("compiler", ["clang", CLANG])
+def test_the_users_own_edits_are_edited_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, compiler: str, edits: str
+) -> None:
+    line = (compiler, "-O3", "-O2", *LOOP[1:])
+    monkeypatch.setenv("CCC_OVERRIDE_OPTIONS", edits)
+    subprocess.run(line, cwd=folder, check=True)
+    assert foreign_lines(folder / "loop.o")
+    with enforce(Enforcement(), folder) as session:
+        Bench(session, folder).run(*line)
+    assert foreign_lines(folder / "loop.o") == []
+
+
 def write_configuration(folder: Path) -> None:
     (folder / "inner.cfg").write_text('-DTEXT="a b" -mfma\n', encoding="utf-8")
     (folder / "outer.cfg").write_text("# comment -mbmi\n-mavx2 \\\n -O3\n@inner.cfg\n", encoding="utf-8")
