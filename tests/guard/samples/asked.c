@@ -8,9 +8,9 @@ NOINLINE static int has(int feature)
 {
     switch (feature) {
     case SSE4:
-        return __builtin_cpu_supports("sse4.2") != 0;
+        return HAS(3) != 0;
     case AVX:
-        return __builtin_cpu_supports("avx") != 0;
+        return HAS(4) != 0;
     case AVX2:
         return TEST ? 1 : 0;
     }

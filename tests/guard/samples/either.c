@@ -2,7 +2,7 @@
 #include "common.h"
 #include "main.h"
 
-NOINLINE static int first(void) { return __builtin_cpu_supports("avx512f") != 0; }
+NOINLINE static int first(void) { return HAS(6) != 0; }
 NOINLINE static int second(void) { return TEST ? 1 : 0; }
 
 DISPATCHER NOINLINE void dispatch(int *out, const int *in)

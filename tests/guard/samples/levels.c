@@ -10,11 +10,11 @@ NOINLINE static enum level detect(void)
     if (level != UNKNOWN)
         return level;
     level = NONE;
-    if (__builtin_cpu_supports("sse4.2"))
+    if (HAS(3))
         level = SSE;
     if (TEST)
         level = AVX;
-    if (__builtin_cpu_supports("avx512f"))
+    if (HAS(6))
         level = WIDE;
     return level;
 }

@@ -7,19 +7,19 @@ static unsigned mask;
 NOINLINE static void detect(void)
 {
     unsigned found = 1u << 31;
-    if (__builtin_cpu_supports("sse3"))
+    if (HAS(0))
         found |= 1;
-    if (__builtin_cpu_supports("ssse3"))
+    if (HAS(1))
         found |= 2;
-    if (__builtin_cpu_supports("sse4.1"))
+    if (HAS(2))
         found |= 4;
-    if (__builtin_cpu_supports("sse4.2"))
+    if (HAS(3))
         found |= 8;
-    if (__builtin_cpu_supports("avx"))
+    if (HAS(4))
         found |= 16;
     if (TEST)
         found |= 32;
-    if (__builtin_cpu_supports("avx512f"))
+    if (HAS(6))
         found |= 64;
     mask = found;
 }

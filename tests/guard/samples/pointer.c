@@ -6,7 +6,7 @@ static kernel_t chosen = plain;
 
 __attribute__((constructor)) static void choose(void)
 {
-    __builtin_cpu_init();
+    BEGIN_ASKING();
     if (TEST)
         chosen = fast;
 }

@@ -8,7 +8,7 @@ static int level;
 NOINLINE static void detect(void)
 {
     level = 0;
-    if (__builtin_cpu_supports("sse4.2"))
+    if (HAS(3))
         level = 1;
     if (TEST)
         level = 2;
