@@ -68,6 +68,21 @@ def test_example_project_on_cpython_and_pypy(workshop: Workshop, tool: Path, tmp
     print(f"first interpreter {first:.1f} s, second {second:.1f} s: {second / first:.0%}")
     calls = [int(number) for number in re.findall(r"compile log: (\d+) compiler calls", result.stdout)]
     assert calls[1] < calls[0] / 4, "the second interpreter compiled flatc again"
+    assert second <= 0.15 * first
+
+
+def test_the_oldest_python_on_the_oldest_image(workshop: Workshop, tool: Path, tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    out = tmp_path / "wheelhouse"
+    result = workshop.cibuildwheel(tool, OLD_IMAGE, project, out, OLD_IMAGE.pythons, {})
+    (workshop.home / "oldest.log").write_text(result.stdout)
+    assert result.returncode == 0, result.stdout[-6000:]
+    (wheel,) = out.glob("*.whl")
+    oldest = re.search(r"-cp39-abi3-manylinux_2_(\d+)_x86_64\.", wheel.name)
+    assert oldest is not None
+    assert int(oldest[1]) <= 31
+    status, text = scan(wheel)
+    assert status == 0, text
 
 
 PROGRAM = {
