@@ -38,8 +38,9 @@ esac ;;
 -c|-S|-E|-M|-MM|-fsyntax-only|-Wl,*-Map*|-Wl,-r|-Wl,-r,*|-r) link= ;;
 -specs*|--specs*|-B*|-wrapper|--prefix*|-fplugin*) keep=1 ;;
 -X*) case $a in -Xclang=*) slow "$@" ;; esac; pair=1 ;;
--Wa,*|-Wp,*) case $a in *-m*|*,+*) slow "$@" ;; esac ;;
--Wl,*|-z*|-plugin-opt*|--plugin-opt*) case $a in *x86-64-*|*mcpu*|*mattr*|*march*|*@*) slow "$@" ;; esac ;;
+-Wa,*|-Wp,*) case $a in *-m*|*,+*) slow "$@" ;; *,@*) keep=1 ;; esac ;;
+-Wl,*|-z*|-plugin-opt*|--plugin-opt*)
+case $a in *x86-64-*|*mcpu*|*mattr*|*march*) slow "$@" ;; *,@*) keep=1 ;; esac ;;
 @*|x86-64-*|-target*|-tune-cpu|-arch|--machine*|--for-*|--config*) slow "$@" ;;
 @TARGETS@"""
 _ASSEMBLER_SCAN = '-march=*|-mcpu=*|-mtune=*|-mfpu=*|-msse2avx|-mavxscalar=256|@*) slow "$@" ;;\n@KERNEL_STATE@'

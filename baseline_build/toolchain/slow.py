@@ -7,6 +7,7 @@ without importing the package's front door (which brings setuptools).
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import types
@@ -35,6 +36,8 @@ from .tables import default_level
 if TYPE_CHECKING:
     from .discovery import Program
 
+# What only the parts of gcc read: their shims in COMPILER_PATH have to see it.
+_FOR_PARTS = re.compile(r"--?specs|-B|-wrapper|--prefix|-W[apl],(.*,)?@")
 _LINE_LIMIT = 100_000  # bytes; Linux takes 128 KiB in one argument and more in all, a response file takes any
 
 
@@ -185,7 +188,7 @@ def run(state: str, name: str, machine: str, real: str, launcher: str, given: Se
     )
     if kernel is not None and program.dialect == "cc1":
         _note_kernel(plan, kernel, arguments)
-    keep = any(one.startswith(("-specs", "--specs", "-B", "-wrapper", "--prefix")) for one in arguments)
+    keep = any(_FOR_PARTS.match(one) for one in arguments)
     more = quiet(linking, program.modern) if linking and program.dialect == "clang" else linking
     line = [real, *_short_enough(plan, [*outcome.arguments, *added, *more], program.dialect)]
     if launcher:

@@ -139,6 +139,25 @@ def test_response_files_on_every_compiler(bench: Bench) -> None:
         assert foreign_lines(bench.folder / "loop.o") == []
 
 
+def test_response_files_for_the_parts_of_the_compiler(bench: Bench) -> None:
+    """``-Wa,@file``: the assembler reads the file, not the compiler."""
+    readelf = require_tool("readelf")
+    (bench.folder / "add.s").write_text(".globl add\nadd:\n addps %xmm0, %xmm1\n ret\n", encoding="utf-8")
+    (bench.folder / "for-as").write_text("-msse2avx", encoding="utf-8")
+    (bench.folder / "for-ld").write_text("-z x86-64-v2", encoding="utf-8")
+    (bench.folder / "for-cc1").write_text("-mavx2", encoding="utf-8")
+    lines = (["-c", "-Wa,@for-as", "add.s"], ["-c", "-O3", "-Wp,@for-cc1", "loop.c", "-o", "add.o"])
+    for line in lines:
+        subprocess.run(["gcc", *line], cwd=bench.folder, check=True)
+        assert foreign_lines(bench.folder / "add.o"), line
+        for compiler in ("gcc", "/usr/bin/gcc"):
+            bench.run(compiler, *line)
+            assert foreign_lines(bench.folder / "add.o") == [], line
+    for compiler in ("gcc", "/usr/bin/gcc"):
+        bench.run(compiler, "-shared", "-Wl,--no-undefined,@for-ld", "loop.c", "-fPIC", "-o", "loop.so")
+        assert "x86-64-v2" not in bench.run(readelf, "-nW", "loop.so").stdout
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "/usr/bin/gcc", "clang", "/usr/bin/clang"])
 def test_strict_refuses_at_file_and_line(strict_bench: Bench, compiler: str) -> None:
     require_tool(compiler)
