@@ -1,10 +1,12 @@
-"""Writes the reference pages that follow from the code: settings, commands, codes, levels and features.
+"""Writes the reference pages that follow from the code: settings, commands, codes, levels and features; and from data:
+what the battery and the builds of third-party sdists gave when they were run last.
 
 ``python docs/generate.py`` writes them; ``python docs/generate.py --check`` ends with 1 when one is out of date.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Dict, List
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
+DATA = ROOT / "benchmarks"
 sys.path.insert(0, str(ROOT))
 
 from baseline_build import isa  # noqa: E402
@@ -72,6 +75,35 @@ def levels() -> str:
     return "\n".join(parts)
 
 
+def battery() -> str:
+    """The table of the battery, from the rows it has kept."""
+    from tests.battery import __main__ as command
+
+    rows = json.loads((DATA / "battery.json").read_text(encoding="utf-8"))
+    introduction = (
+        "Each case is a way by which an option reaches a compiler, and the option. Its project (a folder of "
+        "`tests/packages`) is built twice: by its own backend, and by baseline-build around that backend. *Foreign* "
+        "are the lines of `objdump -d` above x86-64, over all native files of the wheel. "
+        "`python -m tests.battery --data benchmarks/battery.json` builds them all."
+    )
+    bad = sum(command.wrong(row) for row in rows)
+    return f"# Battery\n\n{introduction}\n\n{len(rows)} cases, {bad} not as they must be.\n\n{command.table(rows)}"
+
+
+def third_party() -> str:
+    """The table of third-party sdists, from the rows kept."""
+    from benchmarks.third_party import read_rows, table
+
+    introduction = (
+        "Sdists from the package index, built twice: as they are, and with nothing changed but the `[build-system]` "
+        "table, which puts baseline-build around their own backend (`strict = false`). In brackets: instructions above "
+        "x86-64 in the wheel. *used*: the wheel was installed and its native code called. "
+        "`python benchmarks/third_party.py --data benchmarks/third-party.json` builds them all; the building CPU, "
+        "which `-march=native` stands for, was an AMD EPYC with AVX-512."
+    )
+    return f"# Third-party projects\n\n{introduction}\n\n{table(read_rows(DATA / 'third-party.json'))}"
+
+
 def pages() -> Dict[str, str]:
     """Text of each generated page by file name."""
     return {
@@ -79,6 +111,8 @@ def pages() -> Dict[str, str]:
         "commands.md": commands(),
         "codes.md": codes(),
         "levels.md": levels(),
+        "battery.md": battery(),
+        "third-party.md": third_party(),
     }
 
 

@@ -46,7 +46,8 @@ def python_frames(output: bytes) -> Tuple[str, ...]:
     stacks = _STACK.findall(output)
     if not stacks:
         return ()
-    frames = _FRAME.findall(stacks[-1])
+    # PyPy's own start-up code is Python as well and stands below the user's.
+    frames = [frame for frame in _FRAME.findall(stacks[-1]) if not frame[0].startswith(b"<builtin>/")]
     return tuple(
         f"{file.decode('utf-8', 'replace')}:{int(line)} in {function.decode('utf-8', 'replace')}"
         for file, line, function in frames

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Dict
@@ -19,7 +18,7 @@ from baseline_build.cli.console import Console, Progress, wants_colour
 from baseline_build.cli.program import COMMANDS
 from baseline_build.report.codes import explanation, known
 from tests.repair.wheels import PROGRAM, compile_file, make_wheel, x86_only
-from tests.tools import missing, require_tool
+from tests.tools import missing
 
 from .conftest import ROOT, Call
 
@@ -268,31 +267,6 @@ def test_vendor_list(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "lmdb-src: LMDB 0.9.36 (OLDAP-2.8), pkg:github/lmdb/lmdb@LMDB_0.9.36\n" in out
     assert "CVE-2019-16224" in out
-
-
-@pytest.mark.parametrize(
-    ("shell", "check"), [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "-n"])]
-)
-def test_completion_is_valid(baseline: Call, shell: str, check: list[str], tmp_path: Path) -> None:
-    said = baseline("completion", shell)
-    assert said.status == 0
-    for word in ("scan", "repair", "only-plat", "reproduce"):
-        assert word in said.out
-    if shutil.which(shell) is None:
-        if shell == "bash":
-            require_tool("bash")
-        return  # the script's words were checked; its syntax can only be where the shell is
-    subprocess.run([shell, "-n"], input=said.out, text=True, check=True)
-
-
-def test_completion_works_in_bash(baseline: Call, tmp_path: Path) -> None:
-    bash = require_tool("bash")
-    script = baseline("completion", "bash").out + (
-        "COMP_WORDS=(baseline-build re); COMP_CWORD=1; _baseline_build; echo ${COMPREPLY[@]}\n"
-        "COMP_WORDS=(baseline-build scan --st); COMP_CWORD=2; _baseline_build; echo ${COMPREPLY[@]}\n"
-    )
-    done = subprocess.run([bash, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "repair\n--strict\n"
 
 
 SMALL = """

@@ -5,9 +5,11 @@ An HTML comment in front of a fenced block says what the block is:
 * ``<!-- file: NAME -->``: the block is the content of that file;
 * ``<!-- edit: NAME OLD -> NEW -->``: OLD is replaced by NEW in that file (the block shows the outcome);
 * ``<!-- run -->``: the block's ``$`` lines are run, each must end with 0 and print what stands below it;
-* ``<!-- fail -->``: the same, but the last command must fail.
+* ``<!-- fail -->``: the same, but the last command must fail;
+* ``<!-- elsewhere: TEST -->``: that file of the tests runs what the block shows, or what it shows is the text of.
 
-In expected output ``…`` stands for any text.
+``<!-- given: NAME -->`` stands alone: the reader has the file NAME, see :mod:`.given`. In expected output ``…`` stands
+for any text.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import List, Tuple
 
 _STEP = re.compile(r"<!-- (file|edit|run|fail)(?:: (.*?))? -->\n+(?:<!--.*?-->\n+)*```\w+\n(.*?)```", re.DOTALL)
+_GIVEN = re.compile(r"<!-- given: (\S+) -->")
+_BLOCK = re.compile(r"(?:<!-- (\w+)(?:: (.*?))? -->\n+)?^[ ]*```console\n", re.MULTILINE)
 _EDIT = re.compile(r"<!-- edit: (\S+) (.*?) -> (.*?) -->")
 
 
@@ -42,7 +46,14 @@ def steps(page: Path) -> List[Step]:
         (match.start(), Step("edit", match.group(1), f"{match.group(2)}\0{match.group(3)}"))
         for match in _EDIT.finditer(text)
     ]
+    found += [(match.start(), Step("given", match.group(1), "")) for match in _GIVEN.finditer(text)]
     return [step for _, step in sorted(found, key=lambda item: item[0])]
+
+
+def consoles(page: Path) -> List[Tuple[str, str]]:
+    """What the console blocks of *page* are marked as, and the mark's argument; an empty text for an unmarked one."""
+    text = page.read_text(encoding="utf-8")
+    return [(match.group(1) or "", match.group(2) or "") for match in _BLOCK.finditer(text)]
 
 
 def commands(block: str) -> List[Tuple[str, str]]:

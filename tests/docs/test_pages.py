@@ -12,7 +12,8 @@ from typing import Dict
 import pytest
 
 from tests.conftest import ROOT, Installed
-from tests.docs.pages import Step, commands, matches, steps
+from tests.docs.given import give
+from tests.docs.pages import Step, commands, consoles, matches, steps
 from tests.tools import require_tool
 
 DOCS = ROOT / "docs"
@@ -20,6 +21,7 @@ DOCS = ROOT / "docs"
 
 def follow(step: Step, folder: Path, environ: Dict[str, str]) -> None:
     if step.kind == "file":
+        (folder / step.argument).parent.mkdir(parents=True, exist_ok=True)
         (folder / step.argument).write_text(step.text)
         return
     if step.kind == "edit":
@@ -27,6 +29,9 @@ def follow(step: Step, folder: Path, environ: Dict[str, str]) -> None:
         path = folder / step.argument
         assert old in path.read_text(), f"{step.argument} has no {old!r}"
         path.write_text(path.read_text().replace(old, new, 1))
+        return
+    if step.kind == "given":
+        give(step.argument, folder)
         return
     block = commands(step.text)
     for number, (command, expected) in enumerate(block, 1):
@@ -79,6 +84,34 @@ def test_what_users_get_is_what_the_page_shows(installed: Installed, tmp_path: P
     assert shown
     for step in shown:
         follow(step, tmp_path, environ)
+
+
+FOLLOWED = ("installation.md", "how-to/*.md", "reference/*.md", "explanation/enforcement.md")
+
+
+@pytest.mark.build
+@pytest.mark.parametrize(
+    "page",
+    [
+        page
+        for pattern in FOLLOWED
+        for page in sorted(DOCS.glob(pattern))
+        if any(step.kind in {"run", "fail"} for step in steps(page))
+    ],
+    ids=lambda page: page.stem,
+)
+def test_what_a_page_shows(page: Path, reader: Dict[str, str], tmp_path: Path) -> None:
+    require_tool("gcc")
+    for step in steps(page):
+        follow(step, tmp_path, reader)
+
+
+def test_every_console_block_is_run_somewhere() -> None:
+    pages = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    unmarked = [page.name for page in pages for kind, _ in consoles(page) if not kind]
+    assert unmarked == []
+    named = {argument for page in pages for kind, argument in consoles(page) if kind == "elsewhere"}
+    assert {name for name in named if not (ROOT / name).is_file()} == set()
 
 
 def test_generated_pages_are_current() -> None:

@@ -27,6 +27,13 @@ def run(command: List[str], level: Optional[str], cwd: Path, **extra: str) -> tu
     return emulate.run(command, level, cwd=cwd, environ=environ, sink=seen.extend), bytes(seen)
 
 
+def exact(frames: tuple[str, ...]) -> tuple[str, ...]:
+    """*frames* as far as the running interpreter knows them: PyPy's faulthandler calls its line numbers approximate."""
+    if sys.implementation.name != "pypy":
+        return frames
+    return tuple(re.sub(r":\d+ ", " ", frame) for frame in frames)
+
+
 @pytest.mark.parametrize(
     ("level", "code", "instruction", "features", "needs"),
     [
@@ -50,13 +57,7 @@ def test_names_instruction_function_file_and_python_line(
     assert crash.file is not None
     assert Path(crash.file).samefile(built)
     assert crash.function == "deep_inside"
-    if sys.implementation.name == "pypy":  # its faulthandler calls its own line numbers approximate
-        assert [re.sub(r":\d+ ", " ", frame) for frame in crash.python[:2]] == [
-            f"{script} in middle",
-            f"{script} in <module>",
-        ]
-    else:
-        assert crash.python[:2] == (f"{script}:3 in middle", f"{script}:4 in <module>")
+    assert exact(crash.python) == exact((f"{script}:3 in middle", f"{script}:4 in <module>"))
     disassembly = subprocess.run(
         ["objdump", "-d", f"--start-address={crash.address}", f"--stop-address={(crash.address or 0) + 4}", str(built)],
         check=True, capture_output=True, text=True,
@@ -109,7 +110,7 @@ def test_a_forked_child_is_seen_though_not_looked_into(native_module: Build, tmp
     outcome, _ = run([interpreter, "-c", code], "x86-64", tmp_path)
     assert outcome.status == 132
     assert outcome.crash is not None
-    assert outcome.crash.python == ("<string>:4 in <module>",)
+    assert exact(outcome.crash.python) == exact(("<string>:4 in <module>",))
     assert "forked without running a program" in " ".join(outcome.notes)
 
 
