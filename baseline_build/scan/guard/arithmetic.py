@@ -8,6 +8,7 @@ from .values import LOST, PLAIN, UNDEFINED, Bits, Value, as_bits, bounded, join,
 
 _WORD = (1 << 64) - 1
 _MAX_PAIRS = 1100
+_MAX_FREE = 4
 
 
 def _signed(number: int, width: int) -> int:
@@ -88,9 +89,9 @@ def _with_constant(name: str, value: Value, number: int, facts: int, width: int,
 
 
 def _plain_with_constant(name: str, number: int) -> Value:
-    if name == "and" and number < 16:
+    if name == "and" and bin(number).count("1") <= _MAX_FREE:
         keys = {0: 0}
-        for bit in range(4):
+        for bit in range(number.bit_length()):
             if number >> bit & 1:
                 keys.update({key | 1 << bit: 0 for key in list(keys)})
         return Value(keys)

@@ -34,7 +34,7 @@ class Discovery:
 
     def __init__(self, program: Program, steps: int = _TOTAL_STEPS) -> None:
         self.program = program
-        self.steps = steps
+        self.steps = self.budget = steps
         self.analysis = Analysis(program, Budget(0))
         self.results: Dict[int, Result] = {}
         # Functions that could not be interpreted within the budget, and all that were chosen.
@@ -69,6 +69,11 @@ class Discovery:
             self._drain()
             if self._found() == before:
                 break
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the steps for the whole file are used up, so that some functions were never looked at."""
+        return self.steps <= 0
 
     def _found(self) -> Tuple[FrozenSet[int], FrozenSet[int]]:
         return frozenset(self.analysis.cells), frozenset(self.analysis.followed)

@@ -14,8 +14,9 @@ _MAX_NODES = 20_000
 
 def guard(reach: Reach, address: int, needed: int) -> Optional[str]:
     """The test that guards the instruction at *address*: function, address, feature."""
+    reached = reach.reached(address)
     for node, own, result in reach.places(address):
-        if reach.facts(node) == EVERYTHING:
+        if reached and reach.facts(node) == EVERYTHING:
             continue
         found = _test(reach, result, needed & own) if result is not None else None
         if found is None:
@@ -117,15 +118,30 @@ def reason(reach: Reach, address: int, needed: int, *, detected_here: bool) -> T
     edges = [edge for _, edge in way if edge is not None and edge.source is not None]
     if not edges:
         return f"{program.label(address)} can be entered from outside, with no test for {feature} on the way", names
-    table = next((edge for edge in reversed(edges) if edge.kind == "table"), None)
-    if table is not None:
-        text = f"its address stands in data at {table.at:#x}; who reads it there, after which test, cannot be followed"
-        return text, names
     last = edges[-1]
+    if last.kind == "table":
+        text = f"its address stands in data at {last.at:#x}; who reads it there, after which test, cannot be followed"
+        return text, names
     if last.kind in ("pointer", "span"):
         text = f"its address is taken in {program.place(last.at)}, after no test for {feature} that could be followed"
         return text, names
     return (
         f"{program.place(last.at)} leads here after no test for {feature} that could be followed "
-        "(a flag in a parameter or a structure is not)"
+        "(a flag in a small structure is not)"
     ), names
+
+
+def ended_early(reach: Reach) -> Optional[str]:
+    """That the analysis of the file stopped before everything was followed; ``None`` where it did not."""
+    discovery = reach.discovery
+    if discovery.exhausted:
+        return (
+            f"the analysis ended before it was decided: its budget of {discovery.budget:,} steps for one file "
+            f"is used up after {len(reach.results):,} functions"
+        )
+    if discovery.given_up:
+        program = reach.program
+        names = ", ".join(program.label(entry) for entry in sorted(discovery.given_up)[:3])
+        more = len(discovery.given_up) - 3
+        return f"too long to follow: {names}" + (f" and {more} more functions" if more > 0 else "")
+    return None

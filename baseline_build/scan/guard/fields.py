@@ -51,7 +51,9 @@ _MASK = (1 << _SHIFT) - 1
 _FURTHER = 1024
 # Four bytes that hold a number from SMALLEST to LARGEST.
 LARGEST = (1 << 20) - 1
-_SMALL_NUMBER = re.compile(rb"(?=((?:[\x80-\xff]\x00|[\x00-\xff][\x01-\xff])\x00\x00|[\x00-\xff]{2}[\x01-\x0f]\x00))", re.DOTALL)
+_SMALL_NUMBER = re.compile(
+    rb"(?=((?:[\x80-\xff]\x00|[\x00-\xff][\x01-\xff])\x00\x00|[\x00-\xff]{2}[\x01-\x0f]\x00))", re.DOTALL
+)
 # lea r64, [r64 + disp32] and add r64, imm32 (Intel SDM vol. 2): what makes pointers into large structures.
 # Those of the stack pointer (SIB byte 24, register 4 without REX.B) make none.
 _DERIVED = re.compile(
@@ -192,13 +194,13 @@ class _Search:
             uses = self.flow.of(function)
             if self.flow.steps > _MAX_STEPS or (not uses.complete and function in self._naming(name)):
                 return False
-            if not all([self._accessed(access, name) for access in uses.accesses]):
+            if not all(self._accessed(access, name) for access in uses.accesses):
                 return False
             if any(self._covers(pointer, name) for _, pointer in uses.kept):
                 return False
-            if not all([self._handed(passed, name) for passed in uses.passed]):
+            if not all(self._handed(passed, name) for passed in uses.passed):
                 return False
-        if not all([self._kept_whole(function, roots, name) for function, roots in self._structures(name).items()]):
+        if not all(self._kept_whole(function, roots, name) for function, roots in self._structures(name).items()):
             return False
         return self._from_callers(name, functions)
 
@@ -351,13 +353,16 @@ class _Search:
             root, offset = access.pointer
             if root != place or offset is None or not access.store:
                 continue
-            if offset - self.field.size < displacement < offset + access.size and not self._stored(access, displacement):
+            if offset - self.field.size < displacement < offset + access.size and not self._stored(
+                access, displacement
+            ):
                 return False
         for passed in uses.passed:
             root, offset = passed.pointer
-            if root == place and offset is not None and passed.target is not None:
-                if not self._writes(passed.target, passed.place, displacement - offset, depth + 1):
-                    return False
+            if root != place or offset is None or passed.target is None:
+                continue
+            if not self._writes(passed.target, passed.place, displacement - offset, depth + 1):
+                return False
         return True
 
     def _from_callers(self, name: int, functions: Set[int]) -> bool:
@@ -409,7 +414,9 @@ class _Search:
         uses = self.flow.of(function)
         if any(pointer.root in roots and self._reaches(pointer, size, name) for _, pointer, size in uses.filled):
             return False
-        return self._copied({passed for passed in uses.passed if passed.place not in self._first or passed.pointer.root in roots}, name)
+        return self._copied(
+            {passed for passed in uses.passed if passed.place not in self._first or passed.pointer.root in roots}, name
+        )
 
     def _copied(self, handed: Set[Passed], name: int) -> bool:
         """Calls of the C library that fill or copy blocks: not over the field, unless with zeros or from its kind."""

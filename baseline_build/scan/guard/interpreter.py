@@ -571,7 +571,7 @@ class Run(Transfer):
             target,
             tuple(state.registers[number] for number in (*self.analysis.abi.arguments, self.analysis.abi.stack)),
             tuple(sorted(state.memory.items(), key=lambda item: item[0])),
-            state.havoc, state.escaped, self.parents, self.entry, self.cells.version,
+            state.havoc, state.escaped, state.opened, self.parents, self.entry, self.cells.version,
         )  # fmt: skip
         analysis = self.analysis
         found = analysis.memo.get(key)
@@ -612,7 +612,7 @@ class Run(Transfer):
         if own:
             state.memory = {at: slot for at, slot in state.memory.items() if not is_stack(at)}
             state.memory.update({at: slot for at, slot in before.memory.items() if is_stack(at)})
-            state.havoc, state.escaped = before.havoc, before.escaped
+            state.havoc, state.escaped, state.opened = before.havoc, before.escaped, before.opened
         for number in range(len(state.registers) - 4):
             if number in kept:
                 state.registers[number] = kept[number]

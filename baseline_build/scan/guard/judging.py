@@ -27,6 +27,10 @@ _NO_LIFTER = "the guard analysis does not know this machine"
 _FIX = "compile it for the promised level, or test the CPU before it is called"
 _FIX_LATE = "compile the code that chooses for the promised level"
 _UNPROVEN_HINT = "show that it runs with `baseline-build run`, or waive this function and these features with a reason"
+_EARLY_HINT = (
+    "a smaller file may be decided: link what dispatches into a module of its own; or show that it runs with "
+    "`baseline-build run`, or waive this function and these features with a reason"
+)
 _LIFTED = frozenset([Machine.X86_64, Machine.AARCH64])
 # Where more than this share of many functions is above the level, the file was compiled for a higher level as a whole.
 _WHOLE_SHARE = 0.5
@@ -155,11 +159,22 @@ class _Judge:
             ground = f"every way to it passes a test for {_title(features)}"
             return Judgement(start, features, tuple(members), Verdict.GUARDED, "BB103", ground, (), guard)
         ground, path = explanation.reason(reach, open_marks[0].address, needed, detected_here=self.detected_here)
-        return self._unproven(group, _first(open_marks, members), ground, path)
+        early = explanation.ended_early(reach)
+        if early is None:
+            return self._unproven(group, _first(open_marks, members), ground, path)
+        ground = f"{early}; as far as it came, {ground}"
+        return self._unproven(group, _first(open_marks, members), ground, path, _EARLY_HINT)
 
-    def _unproven(self, group: _Group, members: Sequence[Mark], ground: str, path: Tuple[str, ...]) -> Judgement:
+    def _unproven(
+        self,
+        group: _Group,
+        members: Sequence[Mark],
+        ground: str,
+        path: Tuple[str, ...],
+        hint: str = _UNPROVEN_HINT,
+    ) -> Judgement:
         start, features = group
-        return Judgement(start, features, tuple(members), Verdict.UNPROVEN, "BB102", ground, path, None, _UNPROVEN_HINT)
+        return Judgement(start, features, tuple(members), Verdict.UNPROVEN, "BB102", ground, path, None, hint)
 
     def _path(self, mark: Mark) -> Tuple[str, ...]:
         if self.reach is None:

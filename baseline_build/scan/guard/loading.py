@@ -11,6 +11,7 @@ from bisect import bisect_left
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .graph import Graph
+from .operations import Operand, Operation
 from .program import Program
 
 # Slots of a module definition (CPython, Include/moduleobject.h): Py_mod_exec.
@@ -45,37 +46,65 @@ def roots(program: Program) -> Iterator[Tuple[int, str]]:
 
 
 def _main(program: Program, entry: int) -> Iterator[Tuple[int, str]]:
-    """What the start code hands to the C library."""
+    """What the start code hands to the C library: its first argument."""
+    known: Dict[int, int] = {}
     address = entry
     for _ in range(32):
         step = program.step(address)
         if step is None:
             return
         for operation in step.operations:
-            number = _code_address(program, operation)
-            if number is not None and operation[0] in ("lea", "mov"):
-                yield number, "main function"
-            if operation[0] in ("call", "calli", "jump", "jumpi", "ret"):
+            if operation[0] in ("call", "calli", "jump", "jumpi"):
+                number = known.get(program.lifter.abi.arguments[0], 0) - program.base
+                if program.image.is_code(number) and number in program.starts:
+                    yield number, "main function"
                 return
+            if operation[0] == "ret":
+                return
+            _follow_constant(program, known, operation)
         address += step.length
 
 
-def _code_address(program: Program, operation: Tuple[object, ...]) -> Optional[int]:
-    source = operation[-1]
-    if not isinstance(source, tuple):
-        return None
-    number: object = None
-    if operation[0] == "lea" and source[0] == "m" and source[1] is None and source[2] is None:
-        number = source[4]
-    elif operation[0] == "mov" and source[0] == "i" and program.absolute:
-        number = source[1]
-    elif operation[0] == "mov" and source[0] == "m" and source[1] is None and source[2] is None:
-        slot = int(source[4]) - program.base
-        number = program.image.relocations.get(slot, -1) + program.base
-    if not isinstance(number, int):
-        return None
-    address = number - program.base
-    return address if program.image.is_code(address) and address in program.starts else None
+def _follow_constant(program: Program, known: Dict[int, int], operation: Operation) -> None:
+    """Keep *known*, constants by register, right after *operation*."""
+    if operation[0] == "lost":
+        for number in operation[1]:
+            known.pop(number, None)
+        return
+    target = operation[1] if len(operation) > 2 else None
+    if operation[0] == "bin":
+        target = operation[2]
+    if not isinstance(target, tuple) or target[0] != "r":
+        return
+    value: Optional[int] = None
+    if operation[0] == "lea":
+        value = _place(known, operation[2])
+    elif operation[0] == "mov":
+        value = _constant(program, known, operation[2])
+    elif operation[0] == "bin" and operation[1] == "add":
+        first, second = (_constant(program, known, part) for part in operation[3:5])
+        value = None if first is None or second is None else first + second
+    if value is None:
+        known.pop(target[1], None)
+    else:
+        known[target[1]] = value
+
+
+def _place(known: Dict[int, int], memory: Operand) -> Optional[int]:
+    """The address that *memory* names, where that is a constant."""
+    _, base, index, _, displacement, _ = memory
+    start = 0 if base is None else known.get(base)
+    return None if start is None or index is not None else start + int(displacement)
+
+
+def _constant(program: Program, known: Dict[int, int], source: Operand) -> Optional[int]:
+    if source[0] == "i":
+        return int(source[1])
+    if source[0] == "r":
+        return known.get(source[1])
+    place = _place(known, source)
+    target = None if place is None else program.image.relocations.get(place - program.base)
+    return None if target is None else target + program.base
 
 
 def _exec_slots(program: Program) -> Iterator[Tuple[int, str]]:

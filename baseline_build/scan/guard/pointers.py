@@ -51,7 +51,8 @@ class Access(NamedTuple):
 class Passed(NamedTuple):
     """A call or a jump out of the function at ``at`` hands ``pointer`` over, where the callee finds it at ``place``.
 
-    ``place`` is the root the pointer has there; ``target`` is the function in this file, ``None`` where it is elsewhere; ``name`` that of an import.
+    ``place`` is the root the pointer has there; ``target`` is the function in this file, ``None`` where it is
+    elsewhere; ``name`` that of an import.
     """
 
     at: int
@@ -68,8 +69,8 @@ class Uses:
         self.function = function
         self.accesses: Set[Access] = set()
         self.passed: Set[Passed] = set()
-        # Pointers written to memory, and blocks of memory of known length that one instruction fills with something else
-        # than zeros, or copies from a variable: (at, pointer), (at, pointer, bytes).
+        # Pointers written to memory, and blocks of memory of known length that one instruction fills with something
+        # else than zeros, or copies from a variable: (at, pointer), (at, pointer, bytes).
         self.kept: Set[Tuple[int, Pointer]] = set()
         self.filled: Set[Tuple[int, Pointer, int]] = set()
         # Whether every byte of it could be read as instructions.
@@ -142,7 +143,6 @@ class PointerFlow:
             self.steps += walk.steps
             known = self._known[function] = walk.uses
         return known
-
 
     def takes_stacked(self, function: int) -> bool:
         """Whether the function reads arguments on the stack."""
@@ -246,7 +246,7 @@ class _Walk:
                     break
                 self.at = address
                 self.steps += 1
-                if not all([self._apply(part) for part in parts]):
+                if not all(self._apply(part) for part in parts):
                     break
 
     # --- operations ---
@@ -260,7 +260,7 @@ class _Walk:
                 self._flow(target, self.held)
             else:
                 self._leave(target)
-            return kind != "jump"
+            return bool(kind != "jump")
         if kind in ("call", "calli"):
             self._call(part)
             return True

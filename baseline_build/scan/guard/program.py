@@ -254,7 +254,9 @@ class Program:
         """Words that nothing but a PLT stub reads: a call that goes through the stub is known as one."""
         slots = set(self.image.local_stubs.values())
         return frozenset(
-            slot for slot in slots if all(self.in_stub(at) for _, at in self.references(slot, slot + self.image.bits // 8))
+            slot
+            for slot in slots
+            if all(self.in_stub(at) for _, at in self.references(slot, slot + self.image.bits // 8))
         )
 
     @cached_property

@@ -205,16 +205,15 @@ class Reach:
             self._added(result)
 
     def guarded(self, address: int, needed: int) -> bool:
-        """Whether *needed* holds on every way to the instruction at *address*, and there is a way."""
-        reached = False
-        for node, own, _ in self.places(address):
-            known = self.facts(node)
-            if known == EVERYTHING:
-                continue
-            reached = True
-            if needed & ~(known | own):
-                return False
-        return reached
+        """Whether *needed* holds on every way to the instruction at *address*.
+
+        Where no way is found an edge is missing: then it must hold whoever comes to the function.
+        """
+        places = self.places(address)
+        reached = [(self.facts(node), own) for node, own, _ in places if self.facts(node) != EVERYTHING]
+        if not reached:
+            reached = [(0, own) for _, own, _ in places]
+        return all(not needed & ~(known | own) for known, own in reached)
 
     def reached(self, address: int) -> bool:
         """Whether any way leads to *address* at all."""

@@ -41,7 +41,7 @@ def is_thread(address: int) -> bool:
 class State:
     """Mutable while a block is interpreted; copied at its end."""
 
-    __slots__ = ("escaped", "facts", "flags", "havoc", "memory", "origins", "registers", "vectors")
+    __slots__ = ("escaped", "facts", "flags", "havoc", "memory", "opened", "origins", "registers", "vectors")
 
     def __init__(self) -> None:
         self.registers: List[Value] = [PLAIN] * REGISTERS
@@ -55,8 +55,9 @@ class State:
         self.facts = 0
         # From here up the stack may hold anything where ``memory`` does not say otherwise.
         self.havoc = STACK
-        # The lowest stack address that others were told of.
+        # The lowest stack address that others were told of, and whether they were of the arguments up there.
         self.escaped = _NEVER
+        self.opened = False
 
     def copy(self) -> State:
         """An independent copy."""
@@ -69,6 +70,7 @@ class State:
         other.facts = self.facts
         other.havoc = self.havoc
         other.escaped = self.escaped
+        other.opened = self.opened
         return other
 
     # --- memory ---
@@ -126,8 +128,12 @@ class State:
         return result if position == address + size and size <= 8 else PLAIN
 
     def forget_above(self, address: int) -> None:
-        """Something not followed may have written any stack byte from *address* up."""
-        for at in [at for at in self.memory if at + self.memory[at][0] > address and is_stack(at)]:
+        """Something not followed may have written any stack byte from *address* up.
+
+        A pointer to a local variable does not reach the arguments above the outermost frame (C17 6.5.6).
+        """
+        high = STACK_HIGH if self.opened else STACK
+        for at in [at for at in self.memory if at + self.memory[at][0] > address and STACK_LOW <= at < high]:
             del self.memory[at]
         self.havoc = min(self.havoc, address)
 
@@ -193,7 +199,9 @@ def merge(old: State, new: State, widen: int, drop: Drop) -> Optional[State]:
     result.facts = facts
     result.havoc = min(old.havoc, new.havoc)
     result.escaped = min(old.escaped, new.escaped)
+    result.opened = old.opened or new.opened
     changed = facts != old.facts or result.havoc != old.havoc or result.escaped != old.escaped
+    changed = changed or result.opened != old.opened
     registers = []
     for mine, other in zip(old.registers, new.registers):
         value = mine if mine is other else _joined(mine, old_extra, other, new_extra, widen)

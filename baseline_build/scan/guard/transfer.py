@@ -11,7 +11,7 @@ from .facts import cpuid_bits
 from .fields import Field, Fields
 from .operations import THREAD, VECTORS, Operand, Operation
 from .program import Program
-from .state import ANYTHING, THREADS, Parts, State, is_stack, is_thread
+from .state import ANYTHING, STACK, THREADS, Parts, State, is_stack, is_thread
 from .values import LOST, PLAIN, UNDEFINED, Bits, Value, as_bits, choice, constant, join, knowing, spread
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Transfer:
                     self.note_loss(key)
             elif is_stack(key):
                 self.state.escaped = min(self.state.escaped, key)
+                self.state.opened = self.state.opened or key >= STACK
             elif is_thread(key) and key != THREADS:
                 self.note_loss(key)
 
