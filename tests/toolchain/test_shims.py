@@ -124,13 +124,13 @@ def test_a_call_costs_less_than_ten_milliseconds(shim: tuple[Plan, Path]) -> Non
 
     def seconds(program: Path) -> float:
         begin = time.perf_counter()
-        for _ in range(40):
-            subprocess.run([str(program), *line], cwd=plan.state, stdout=subprocess.DEVNULL, check=True)
-        return (time.perf_counter() - begin) / 40
+        subprocess.run([str(program), *line], cwd=plan.state, stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - begin
 
     real = Path(plan.programs["gcc"].path)
-    # the best of several rounds: what else the machine does is not the shim's cost
-    cost = min(seconds(path) - seconds(real) for _ in range(5))
+    # the quickest of many calls, in turns: what else the machine does is not the shim's cost
+    times = [(seconds(path), seconds(real)) for _ in range(150)]
+    cost = min(shimmed for shimmed, _ in times) - min(plain for _, plain in times)
     assert cost < 0.010, f"{cost * 1000:.1f} ms"
 
 
