@@ -23,6 +23,7 @@ class Case:
     :param refused: text the refusal of the enforced build must have; empty where it must succeed and be clean.
     :param tools: programs the case cannot do without.
     :param harmless: the plain build is clean too: the case is about something else (a marker, a working launcher).
+    :param unproven: why the scan cannot prove the wheel yet and refuses it; empty where it must succeed.
     :param functions: only functions with this in their name are counted (the language's run-time library dispatches).
     """
 
@@ -35,6 +36,7 @@ class Case:
     tools: Tuple[str, ...] = ()
     harmless: bool = False
     functions: str = ""
+    unproven: str = ""
     generator: str = "Unix Makefiles"
 
     @property
@@ -143,6 +145,11 @@ def _sub_builds() -> Tuple[Case, ...]:
     )
 
 
+# Go's run-time library chooses by CPU through variables and assembler entries that guard analysis cannot follow: the
+# program's own code comes out baseline, but the wheel is refused. The day it is proven, this must go.
+_GO = "the dispatch of Go's run-time library is unproven, so the wheel is refused"
+
+
 def _languages() -> Tuple[Case, ...]:
     cargo, v3 = ("cargo",), "-C target-cpu=x86-64-v3"
     return (
@@ -154,8 +161,8 @@ def _languages() -> Tuple[Case, ...]:
         Case("cargo_config", "target-feature=+avx2", tools=cargo, functions="work_"),
         Case("setuptools_rust", v3, tools=cargo, functions="work_"),
         Case("maturin", "target-cpu=x86-64-v3", tools=(*cargo, "maturin"), functions="work_"),
-        Case("golang", "GOAMD64=v3", tools=("go",), functions="main.work"),
-        Case("golang", "", environ={"GOAMD64": "v3"}, tools=("go",), functions="main.work"),
+        Case("golang", "GOAMD64=v3", tools=("go",), functions="main.work", unproven=_GO),
+        Case("golang", "", environ={"GOAMD64": "v3"}, tools=("go",), functions="main.work", unproven=_GO),
         Case("zig", "-mcpu=x86_64_v3", "zig cc", tools=("zig",)),
         Case("zig", "-march=native", "zig cc", tools=("zig",)),
         Case("zig", "-target native", "zig cc", tools=("zig",)),

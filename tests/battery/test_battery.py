@@ -56,14 +56,8 @@ def test_the_plain_backend_lets_it_through(tmp_path: Path) -> None:
     assert built.foreign
 
 
-# The run-time library of Go chooses by CPU through variables and assembler entries that guard analysis cannot follow:
-# the program's own code comes out baseline, but the wheel is refused as unproven. The day it is proven, this must go.
-_UNPROVEN = {"golang": "the dispatch of Go's run-time library is unproven, so the wheel is refused"}
-
-
 def _parameter(case: Case) -> object:
-    reason = _UNPROVEN.get(case.project)
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+    marks = [pytest.mark.xfail(strict=True, reason=case.unproven)] if case.unproven else []
     return pytest.param(case, id=case.name, marks=marks)
 
 
