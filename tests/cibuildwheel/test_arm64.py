@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.cibuildwheel, pytest.mark.long]
 
 ARM_IMAGE = Image("bookworm", arch="aarch64")
 _DATABASE = (
-    "import pathlib, sys, tempfile; sys.path.insert(0, sys.argv[1]); import installed_check; "
+    "import pathlib, sys, tempfile; sys.path.append(sys.argv[1]); import installed_check; "
     "print(installed_check.check_database(pathlib.Path(tempfile.mkdtemp())))"
 )
 

@@ -64,11 +64,11 @@ def _on_arm(wheel: Path, scratch: Path, root: Path) -> Run:
     version = program.name.replace("python", "")
     site = scratch / "site"
     install_foreign(wheel, site, version)
-    level, words = _old_cpu("aarch64")
+    _, words = _old_cpu("aarch64")
     flatc = site / "example_pkg" / "_bin" / "flatc"
     real = flatc.with_name("flatc-program")
     flatc.rename(real)
-    cpu = emulate.cpu_for(level, "aarch64")
+    cpu = emulate.cpu_for(None, "aarch64")
     call = [emulate.find(cpu), "-cpu", cpu.model, "-L", str(root), str(real)]
     # The kernel would start an ARM64 program only where binfmt_misc says how; a script it starts everywhere.
     _script(flatc, f'exec {shlex.join(call)} "$@"\n')
@@ -78,9 +78,10 @@ def _on_arm(wheel: Path, scratch: Path, root: Path) -> Run:
         "PYTHONPATH": str(site),
         "BASELINE_BUILD_CHECK_FLATC": str(flatc),
     }
-    command = [str(program), str(CHECK)]
-    done = emulate.run(command, level, environ={**environment(), **variables}, sysroot=root, cwd=scratch)
-    return Run(f"ARM64, glibc, cp{version.replace('.', '')}, {words}", _WHOLE, done.status == 0)
+    # Not `baseline-build run`: it would put the shells of those scripts under the emulator too.
+    command = [*call[:-1], str(program), str(CHECK)]
+    done = subprocess.run(command, env={**environment(), **variables}, cwd=scratch, check=False)
+    return Run(f"ARM64, glibc, cp{version.replace('.', '')}, {words}", _WHOLE, done.returncode == 0)
 
 
 def install_foreign(wheel: Path, site: Path, version: str) -> None:
