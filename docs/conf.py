@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 project = "baseline-build"
 author = "the baseline-build developers"
 project_copyright = "2026, the baseline-build developers"
 
-extensions = ["myst_parser", "sphinx_copybutton"]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
+autodoc_typehints = "none"  # the docstrings say what the types mean; the signatures are checked by mypy
+autodoc_class_signature = "separated"
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
@@ -17,3 +24,5 @@ html_theme = "furo"
 html_title = "baseline-build"
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
+
+nitpick_ignore = [("py:func", "gravest"), ("py:data", "FORMATS")]  # named in docstrings, not on the page

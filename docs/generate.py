@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import Any, Dict, List
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -57,6 +57,44 @@ def codes() -> str:
     return "\n".join(parts)
 
 
+def json_report() -> str:
+    """Every key of the JSON report, from its schema."""
+    schema = json.loads((ROOT / "baseline_build" / "report" / "report.schema.json").read_text(encoding="utf-8"))
+    introduction = (
+        "`baseline-build scan --format json` writes one object. Its schema (JSON Schema 2020-12) stands in the package "
+        "as `baseline_build/report/report.schema.json`. `version` is raised when a key is renamed, removed or changes "
+        "its meaning; keys may be added."
+    )
+    parts = ["# JSON report\n", f"{introduction}\n"]
+    objects = [("The report", schema), *((f"`{name}`", schema["$defs"][name]) for name in ("input", "file", "finding"))]
+    for title, one in objects:
+        parts.append(f"## {title}\n\n| key | type | meaning |\n| --- | --- | --- |")
+        for key, value in one["properties"].items():
+            parts.append(f"| `{key}` | {_type_of(value)} | {value.get('description', _meaning(schema, value))} |")
+        parts.append("")
+    verdicts = ", ".join(f"`{name}`" for name in schema["$defs"]["verdict"]["enum"])
+    parts.append(f"Verdicts, from the least to the gravest: {verdicts}.")
+    return "\n".join(parts)
+
+
+def _type_of(value: Dict[str, Any]) -> str:
+    if "$ref" in value:
+        return f"`{value['$ref'].rpartition('/')[2]}`"
+    if "const" in value:
+        return f"`{json.dumps(value['const'])}`"
+    if "oneOf" in value:
+        return " or ".join(one["type"] for one in value["oneOf"])
+    kinds = value["type"] if isinstance(value["type"], list) else [value["type"]]
+    text = " or ".join(kinds)
+    return f"array of {_type_of(value['items'])}" if text == "array" else text
+
+
+def _meaning(schema: Dict[str, Any], value: Dict[str, Any]) -> str:
+    if "$ref" in value:
+        return str(schema["$defs"][value["$ref"].rpartition("/")[2]].get("description", ""))
+    return ""
+
+
 def levels() -> str:
     """Levels with their first CPUs, and features with the lowest level that has them."""
     parts: List[str] = ["# Levels and features\n"]
@@ -86,8 +124,12 @@ def battery() -> str:
         "are the lines of `objdump -d` above x86-64, over all native files of the wheel. "
         "`python -m tests.battery --data benchmarks/battery.json` builds them all."
     )
-    bad = sum(command.wrong(row) for row in rows)
-    return f"# Battery\n\n{introduction}\n\n{len(rows)} cases, {bad} not as they must be.\n\n{command.table(rows)}"
+    bad, unproven = (sum(map(question, rows)) for question in (command.wrong, command.is_open))
+    summary = (
+        f"{len(rows)} cases, {bad} not as they must be. {unproven} are open: the wheel is refused, because the "
+        "dispatch of a run-time library in it cannot be proven yet."
+    )
+    return f"# Battery\n\n{introduction}\n\n{summary}\n\n{command.table(rows)}"
 
 
 def third_party() -> str:
@@ -111,6 +153,7 @@ def pages() -> Dict[str, str]:
         "commands.md": commands(),
         "codes.md": codes(),
         "levels.md": levels(),
+        "json.md": json_report(),
         "battery.md": battery(),
         "third-party.md": third_party(),
     }

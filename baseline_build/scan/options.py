@@ -15,7 +15,7 @@ AUTO = "auto"
 class Waiver:
     """A finding that is known, cannot be proven, and is accepted for a stated reason.
 
-    The same fields as :class:`baseline_build.config.model.Waiver`, which may be passed in its place.
+    The same fields as ``baseline_build.config.model.Waiver``, which may be passed in its place.
 
     :param file: glob of the file inside the wheel or folder.
     :param function: glob of the function; what compilers add to names does not count.

@@ -106,6 +106,20 @@ def test_what_a_page_shows(page: Path, reader: Dict[str, str], tmp_path: Path) -
         follow(step, tmp_path, reader)
 
 
+@pytest.mark.build
+def test_the_python_interface_is_typed(tmp_path: Path) -> None:
+    """A type checker sees through the lazy attributes of the package, in the program that the page shows."""
+    (example,) = (step for step in steps(DOCS / "reference" / "python.md") if step.kind == "file")
+    wrong = example.text.replace("wheel.verdict.value", "wheel.verdict.valeu")
+    for name, text, status in (("right.py", example.text, 0), ("wrong.py", wrong, 1)):
+        (tmp_path / name).write_text(text)
+        command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", name]
+        environ = dict(os.environ, MYPYPATH=str(ROOT))
+        result = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+        assert result.returncode == status, result.stdout + result.stderr
+        assert ('"Verdict" has no attribute "valeu"' in result.stdout) is (status == 1)
+
+
 def test_every_console_block_is_run_somewhere() -> None:
     pages = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     unmarked = [page.name for page in pages for kind, _ in consoles(page) if not kind]
