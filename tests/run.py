@@ -24,6 +24,7 @@ from typing import List, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "tests" / "requirements.txt"
+HANGING = 900  # seconds after which a test of the fast tier says where it hangs, instead of the machine's time limit
 SLOW = ("corpus", "fuzz", "platforms", "cibuildwheel", "long")
 TIERS = ("fast", "check", *SLOW)
 
@@ -80,7 +81,8 @@ def _tests(python: Path, tier: str, extra: List[str]) -> List[str]:
     if tier != "long" and tier != "fast":
         marker += " and not long"
     workers = [] if "-n" in extra or tier in {"platforms", "cibuildwheel"} else ["-n", "2", "--dist", "loadgroup"]
-    return [str(python), "-m", "pytest", "-m", marker, *workers, *extra]
+    limit = ["--timeout", str(HANGING)] if tier == "fast" else []
+    return [str(python), "-m", "pytest", "-m", marker, *limit, *workers, *extra]
 
 
 def main(arguments: List[str]) -> int:

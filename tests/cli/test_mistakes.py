@@ -386,13 +386,30 @@ def test_no_space(mistakes: Path, where: str) -> None:
     assert not list(mistakes.glob("*report*"))
 
 
+def settled(process: subprocess.Popen[str], quiet: float) -> None:
+    """Wait until *process* has slept for *quiet* seconds; a fixed pause would hit it while it starts on a busy machine."""
+    before, since = -1, time.monotonic()
+    while time.monotonic() - since < quiet:
+        state, *numbers = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        spent = int(numbers[10]) + int(numbers[11])  # utime and stime, proc(5)
+        if state != "S" or spent != before:
+            before, since = spent, time.monotonic()
+        time.sleep(0.05)
+
+
+def heed_interrupts() -> None:
+    """Undo what a CI runner in the background hands down: there SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(command: list[str], folder: Path, ready: float) -> Tuple[int, str]:
-    """Exit status and stderr of *command* after Ctrl-C."""
+    """Exit status and stderr of *command* after Ctrl-C, sent once it has waited for *ready* seconds."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=folder, env=environ, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=folder, env=environ, stdin=pipe, stderr=pipe, text=True, preexec_fn=heed_interrupts
     ) as process:
-        time.sleep(ready)
+        settled(process, ready)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         err = process.stderr.read()
