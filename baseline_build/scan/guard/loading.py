@@ -56,7 +56,7 @@ def _main(program: Program, entry: int) -> Iterator[Tuple[int, str]]:
         for operation in step.operations:
             if operation[0] in ("call", "calli", "jump", "jumpi"):
                 number = known.get(program.lifter.abi.arguments[0], 0) - program.base
-                if program.image.is_code(number) and number in program.starts:
+                if program.image.is_code(number):
                     yield number, "main function"
                 return
             if operation[0] == "ret":
@@ -103,7 +103,11 @@ def _constant(program: Program, known: Dict[int, int], source: Operand) -> Optio
     if source[0] == "r":
         return known.get(source[1])
     place = _place(known, source)
-    target = None if place is None else program.image.relocations.get(place - program.base)
+    if place is None:
+        return None
+    # Where nothing is relocated (a program at a fixed address), the slot holds the address itself.
+    slot = place - program.base
+    target = program.image.relocations.get(slot, program.image.word(slot))
     return None if target is None else target + program.base
 
 
