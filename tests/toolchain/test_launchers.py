@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
+import subprocess
+import time
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -67,3 +72,45 @@ def test_sccache(folder: Path) -> None:
             bench.run(path, "--stop-server", check=False)
     assert "Cache hits" in stats
     assert "Cache hits                           0" not in stats
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A distcc server on this machine, outside every session: its address and its log."""
+    server = require_tool("distccd")
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    log = tmp_path / "distccd.log"
+    options = ["--no-detach", "--daemon", "--enable-tcp-insecure", "--allow", "127.0.0.1", "--listen", "127.0.0.1"]
+    command = [server, *options, "--port", str(port), "--log-stderr", "--verbose"]
+    with log.open("wb") as stream, subprocess.Popen(command, start_new_session=True, stderr=stream) as process:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"127.0.0.1:{port}", log
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "/usr/bin/gcc"])
+def test_another_machine_gets_filtered_options(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, farm: tuple[str, Path], compiler: str
+) -> None:
+    address, log = farm
+    (folder / "distcc").mkdir()
+    for name, value in {
+        "HOSTS": address,
+        "DIR": str(folder / "distcc"),
+        "FALLBACK": "0",
+        "SKIP_LOCAL_RETRY": "1",
+    }.items():
+        monkeypatch.setenv(f"DISTCC_{name}", value)
+    with enforce(Enforcement(), folder) as session:
+        Bench(session, folder).run("distcc", compiler, *LINE)
+    told = log.read_text(encoding="utf-8", errors="replace")
+    assert "COMPILE_OK" in told, told
+    assert "-march=x86-64" in told
+    assert "-mavx2" not in told
+    assert foreign_lines(folder / "loop.o") == []
