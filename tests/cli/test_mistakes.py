@@ -387,7 +387,7 @@ def test_no_space(mistakes: Path, where: str) -> None:
 
 
 def settled(process: subprocess.Popen[str], quiet: float) -> None:
-    """Wait until *process* has slept for *quiet* seconds; a fixed pause would hit it while it starts on a busy machine."""
+    """Wait until *process* slept for *quiet* seconds: a fixed pause would hit it while it starts on a busy machine."""
     before, since = -1, time.monotonic()
     while time.monotonic() - since < quiet:
         state, *numbers = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
