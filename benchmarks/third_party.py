@@ -64,7 +64,7 @@ subprocess.run([flatc, "--python", "-o", folder, str(schema)], check=True)
 assert pathlib.Path(folder, "T.py").is_file()
 """
 
-# Different build systems; the first five bring -march=native or single extensions themselves.
+# Different build systems; the first ones bring -march=native or single extensions themselves.
 PROJECTS = (
     Project("annoy==1.17.3", "import annoy; i = annoy.AnnoyIndex(2, 'angular'); i.add_item(0, [1, 2]); i.build(2)"),
     Project(
@@ -74,6 +74,8 @@ PROJECTS = (
     ),
     Project("fasttext==0.9.3", "import fasttext; fasttext.tokenize('a b')", ("numpy", "pybind11", "setuptools")),
     Project("ssm-simulators==0.12.5", "import cssm", ("numpy", "scipy", "pandas")),
+    Project("pyhash==0.9.3", "import pyhash; assert pyhash.fnv1_32()('a')"),
+    Project("crc32c==2.7.1", "import crc32c; assert crc32c.crc32c(b'123456789') == 0xE3069283"),
     Project("pybase64==1.5.1", "import pybase64; assert pybase64.b64encode(b'ab' * 99)"),
     Project("MarkupSafe==3.0.2", "import markupsafe._speedups"),
     Project("PyYAML==6.0.2", "import yaml; assert yaml.safe_load('a: 1') == {'a': 1}"),
