@@ -66,9 +66,18 @@ class Cell:
 
     @property
     def obstacle(self) -> str:
-        """Why it cannot be tried on a Debian x86-64 machine; empty where it can."""
+        """Why ``run`` cannot try it on a Debian bookworm x86-64 machine; empty where it can."""
         if self.row.libc == "musl" and self.row.toolchain == "gcc":
             return "Debian's musl-gcc has no C++ library, and an Alpine image comes from a registry"
+        if (self.row.machine, self.row.toolchain) == ("aarch64", "gcc"):
+            return (
+                "the C++ compiler would run for an hour under emulation; tests/cibuildwheel/test_arm64.py builds, "
+                "repairs, scans and tests the extension alone, in an ARM64 image, for Debian's cp311"
+            )
+        if self.python == "pp311":
+            return "bookworm has no PyPy 3.11; tests/cibuildwheel builds, repairs, scans and tests the wheel of " + (
+                "this cell in trixie's image" if str(self.row) == "x86_64-gnu-gcc" else "x86_64-gnu-gcc only"
+            )
         return ""
 
 

@@ -86,7 +86,7 @@ def render(results: Dict[str, Result]) -> str:
 def _short(cell: Cell, results: Dict[str, Result]) -> str:
     result = results.get(str(cell))
     if result is None:
-        return "cannot be tried here" if cell.obstacle else "not tried"
+        return "not here, see below" if cell.obstacle else "not tried"
     if result.trouble:
         return "refused" if not result.wheel else "failed"
     passed = sum(run.passed for run in result.runs)
