@@ -1,10 +1,13 @@
-"""Tools a test needs: found, or a failure under CI and a visible skip elsewhere."""
+"""What many tests need of the machine: found, or a failure under CI and a visible skip elsewhere."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from typing import NoReturn
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import NoReturn, Tuple
 
 import pytest
 
@@ -23,3 +26,24 @@ def require_tool(name: str, *others: str) -> str:
         if path:
             return path
     missing(f"the program {' or '.join((name, *others))} is not installed")
+
+
+def without_network() -> Tuple[str, ...]:
+    """The words that start a command in a network namespace of its own, with nothing in it but a loopback that is down.
+
+    An ordinary user needs a user namespace for it (``-r``); root in a container or a changed root may not have one,
+    but then may do without.
+    """
+    unshare = require_tool("unshare")
+    for options in ("-rn", "-n"):
+        if not subprocess.run([unshare, options, "true"], check=False, capture_output=True).returncode:
+            return (unshare, options)
+    missing("this machine does not let us make a network namespace")
+
+
+def untar(archive: Path, folder: Path) -> None:
+    """Unpack *archive* into *folder*, with the safe filter where this Python has one (PEP 706)."""
+    with tarfile.open(archive) as tar:
+        if hasattr(tarfile, "data_filter"):
+            tar.extraction_filter = tarfile.data_filter
+        tar.extractall(folder)

@@ -7,14 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 from typing import Set
 
 import pytest
 
-from tests.tools import require_tool
+from tests.tools import require_tool, untar
 
 from .conftest import ROOT
 
@@ -99,8 +98,7 @@ def test_the_sdist_builds_the_same_package(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     (sdist,) = (tmp_path / "out").glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "unpacked")
+    untar(sdist, tmp_path / "unpacked")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     wheel = build(sys.executable, unpacked, tmp_path / "wheels")
     with zipfile.ZipFile(wheel) as archive:

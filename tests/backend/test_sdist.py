@@ -18,7 +18,7 @@ import pytest
 
 from baseline_build.artifacts.archiving import normalise_sdist
 from baseline_build.errors import BrokenInputError
-from tests.tools import missing, require_tool
+from tests.tools import untar, without_network
 
 from .conftest import PROJECTS, ROOT, Project, members
 
@@ -103,16 +103,12 @@ def test_the_sdist_carries_trees_and_backend_and_builds_without_network(pinned: 
     assert {member.mtime for member in found.values()} == {315532800}
     assert {(member.uid, member.gid, member.uname) for member in found.values()} == {(0, 0, "")}
 
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "unpacked")
+    untar(sdist, tmp_path / "unpacked")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
-    unshare = require_tool("unshare")
-    if subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode:
-        missing("this machine does not let us make a network namespace")
     code = "import baseline_build, sys; print(baseline_build.build_wheel(sys.argv[1]))"
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "BASELINE_BUILD_"))}
     result = subprocess.run(
-        [unshare, "-rn", sys.executable, "-c", code, str(tmp_path / "wheels")],
+        [*without_network(), sys.executable, "-c", code, str(tmp_path / "wheels")],
         cwd=unpacked,
         env={**environ, "BASELINE_BUILD_CACHE": "off"},
         capture_output=True,

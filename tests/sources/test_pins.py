@@ -16,7 +16,7 @@ from baseline_build import sources
 from baseline_build.errors import SourceError
 from baseline_build.sources import index as index_client
 from baseline_build.sources.pipconfig import read_settings
-from tests.tools import missing, require_tool
+from tests.tools import missing, require_tool, untar
 
 from .conftest import Project, sdist, write_pin
 
@@ -166,8 +166,7 @@ def test_all_patches_give_what_the_patch_program_gives(real: Path, tmp_path: Pat
     pin = next(pin for pin in sources.pins(real) if pin.name == "LMDB")
     archive = tmp_path / pin.archive.file
     index_client.download(pin, read_settings(os.environ), archive, lambda _: None)
-    with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path, filter="data")
+    untar(archive, tmp_path)
     top = tmp_path / "lmdb-3.0.0"
     for entry in pin.patches:
         command = [patch, "-N", "-s", f"-p{entry.strip}", "-d", str(top / "lib"), "-i", str(top / entry.file)]
