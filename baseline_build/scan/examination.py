@@ -29,12 +29,15 @@ class Examined:
     :param alone: the report when no other file of the wheel asks.
     :param together: the report when another file does; ``None`` when that changes nothing.
     :param soname: the file's own library name, for finding out where a grafted copy came from.
+    :param imported: as ``together``, of an extension module that its package imports in any case; ``None`` when that
+        changes nothing.
     """
 
     detects: bool
     alone: FileReport
     together: Optional[FileReport] = None
     soname: Optional[str] = None
+    imported: Optional[FileReport] = None
 
 
 def examine(content: Buffer, path: str, options: ScanOptions) -> Tuple[Examined, ...]:
@@ -82,10 +85,12 @@ def _examine_elf(content: Buffer, path: str, options: ScanOptions) -> Examined:
     known = data.classify(code, promised)
     detects = guard.detects(image, code)
     alone = _judged(image, code, known, path, promised, detected_elsewhere=False)
-    together = None
+    together = imported = None
     if known.marks and not detects:
         together = _judged(image, code, known, path, promised, detected_elsewhere=True)
-    return Examined(detects, alone, together, image.soname)
+        if any(name.startswith("PyInit_") for name in image.exports):
+            imported = _judged(image, code, known, path, promised, detected_elsewhere=True, imported=True)
+    return Examined(detects, alone, together, image.soname, None if imported == together else imported)
 
 
 def _undecoded_machine(image: Image, path: str) -> FileReport:
@@ -112,9 +117,18 @@ def _undecoded_machine(image: Image, path: str) -> FileReport:
 
 
 def _judged(
-    image: Image, code: Code, known: data.Classified, path: str, promised: Level, *, detected_elsewhere: bool
+    image: Image,
+    code: Code,
+    known: data.Classified,
+    path: str,
+    promised: Level,
+    *,
+    detected_elsewhere: bool,
+    imported: bool = False,
 ) -> FileReport:
-    judgements = guard.judge(image, code, known.marks, detected_elsewhere=detected_elsewhere) if known.marks else ()
+    judgements: Sequence[guard.Judgement] = ()
+    if known.marks:
+        judgements = guard.judge(image, code, known.marks, detected_elsewhere=detected_elsewhere, imported=imported)
     found = [findings.finding_of(code, judgement, promised) for judgement in judgements]
     found += findings.undecoded_findings(code, known.undecided)
     found += findings.stray_findings(code)

@@ -8,13 +8,13 @@ import re
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Union
 
 from .. import elf
 from ..elf import archive
 from ..errors import BrokenInputError, ConfigError
 from ..wheel import WheelFile, names, open_wheel, record
-from . import waivers, workers
+from . import imports, waivers, workers
 from .examination import Examined
 from .model import FileReport, InputReport, Report, Verdict, gravest
 from .options import ScanOptions
@@ -80,6 +80,7 @@ def scan_installed(name: str, options: ScanOptions = DEFAULTS) -> Report:
     for path, place in listed:
         if place.is_file():
             _take_file(found, path, place)
+    found.imported = _importer(dict(listed), str(distribution.metadata["Name"]))
     title = f"{distribution.metadata['Name']} {distribution.version}"
     return _report([_examined(title, None, found, options)], options)
 
@@ -127,13 +128,14 @@ def _scan_one(path: Path, options: ScanOptions) -> InputReport:
 
 
 class _Found:
-    """What lies in an input: files to examine, files known to be undecided, and remarks."""
+    """What lies in an input: files to examine, files known to be undecided, remarks, and which are always imported."""
 
     def __init__(self) -> None:
         self.jobs: List[workers.Job] = []
         self.reports: List[FileReport] = []
         self.notes: List[str] = []
         self.asking: Optional[str] = None
+        self.imported: Callable[[], FrozenSet[str]] = frozenset
 
     def read(self, name: str, text: bytes) -> None:
         """Remember the first Python file that asks what the CPU can do: it may choose among the native modules."""
@@ -143,9 +145,15 @@ class _Found:
 
 def _in_folder(folder: Path) -> _Found:
     found = _Found()
-    for path in _walk(folder):
-        _take_file(found, path.relative_to(folder).as_posix(), path)
+    places = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
+    for name, path in places.items():
+        _take_file(found, name, path)
+    found.imported = _importer(places, "")
     return found
+
+
+def _importer(places: Dict[str, Path], project: str) -> Callable[[], FrozenSet[str]]:
+    return lambda: imports.always_imported(places, lambda name: places[name].read_bytes(), project)
 
 
 def _take_file(found: _Found, name: str, path: Path) -> None:
@@ -177,7 +185,16 @@ def _in_wheel(wheel: WheelFile) -> _Found:
         _sort_in(found, member.name, wheel.head(member.name, _HEAD), job, platform)
         if member.name.endswith(".py") and member.size <= _PYTHON_LIMIT:
             found.read(member.name, wheel.read(member.name))
+    found.imported = lambda: _imported_of(wheel.path)
     return found
+
+
+def _imported_of(path: Path) -> FrozenSet[str]:
+    with open_wheel(path) as wheel:
+        listed = [
+            member.name for member in wheel.members if member.size <= _PYTHON_LIMIT or member.name.endswith(".so")
+        ]
+        return imports.always_imported(listed, wheel.read, path.name.partition("-")[0])
 
 
 def _sort_in(found: _Found, name: str, head: bytes, job: workers.Job, platform: str) -> None:
@@ -217,7 +234,10 @@ def _examined(
             f"{found.asking} seems to ask what the CPU can do; it may choose among the native modules, "
             "so that no test inside of them proves nothing"
         )
-    files = [_final(one, asked) for one in examined]
+    brought: FrozenSet[str] = frozenset()
+    if asked and found.asking is None and any(one.imported for one in examined):
+        brought = found.imported()
+    files = [_final(one, asked, one.alone.path in brought) for one in examined]
     everything = sorted([*files, *found.reports], key=lambda file: file.path)
     return InputReport(title, digest, _verdict(everything), tuple(everything), tuple(found.notes))
 
@@ -236,8 +256,10 @@ def _refuse_unreadable(title: str, file: FileReport, name: str) -> None:
     )
 
 
-def _final(one: Examined, asked: bool) -> FileReport:
-    chosen = one.together if asked and not one.detects and one.together is not None else one.alone
+def _final(one: Examined, asked: bool, imported: bool) -> FileReport:
+    chosen = one.alone
+    if asked and not one.detects:
+        chosen = (one.imported if imported else None) or one.together or one.alone
     return replace(chosen, origin=origin_of(chosen.path, one.soname))
 
 

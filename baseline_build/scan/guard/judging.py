@@ -10,6 +10,7 @@ from ..code import Code, Mark
 from ..model import Verdict
 from . import detection, explanation
 from .discovery import Discovery
+from .importing import run_on_import
 from .lateness import Late, late_marks
 from .loading import Loaded, run_on_load
 from .model import Judgement
@@ -21,6 +22,9 @@ _NO_DETECTION = (
     "so nobody can have tested for {features}"
 )
 _ON_LOAD = "it runs when the file is loaded, on every path from the {root}"
+_ON_IMPORT = (
+    "the package imports this module in any case, and no import of it succeeds without this, from the {root} on"
+)
 _TOO_LATE = "it stands before the test of {feature} at {test}, on every path to it: the test comes too late"
 _NOT_SOUGHT = "most functions of this file are above the level, so no proof was sought"
 _NO_LIFTER = "the guard analysis does not know this machine"
@@ -39,18 +43,25 @@ _Group = Tuple[int, FrozenSet[str]]
 
 
 def judge(
-    image: Image, code: Code, marks: Sequence[Mark], *, detected_elsewhere: bool = False
+    image: Image,
+    code: Code,
+    marks: Sequence[Mark],
+    *,
+    detected_elsewhere: bool = False,
+    imported: bool = False,
 ) -> Tuple[Judgement, ...]:
     """Judge *marks*, the instructions of *image* above the promised level.
 
     :param detected_elsewhere: whether another module or library of the same wheel asks what the CPU can do.
+    :param imported: whether it is an extension module that its package imports without any condition.
     """
     if not marks:
         return ()
     if image.machine not in _LIFTED:
         detected = detected_elsewhere or detection.detects(code)
         return tuple(_without_analysis(image, marks, detected=detected))
-    return tuple(_Judge(image, code, marks, detected_elsewhere=detected_elsewhere).judgements())
+    judged = _Judge(image, code, marks, detected_elsewhere=detected_elsewhere, imported=imported)
+    return tuple(judged.judgements())
 
 
 def _without_analysis(image: Image, marks: Sequence[Mark], *, detected: bool) -> Iterator[Judgement]:
@@ -76,18 +87,22 @@ def _title(features: FrozenSet[str]) -> str:
 class _Judge:
     """Judges one file; what is costly is computed when it is first asked for."""
 
-    def __init__(self, image: Image, code: Code, marks: Sequence[Mark], *, detected_elsewhere: bool) -> None:
+    def __init__(
+        self, image: Image, code: Code, marks: Sequence[Mark], *, detected_elsewhere: bool, imported: bool
+    ) -> None:
         self.program = Program(image, code)
         level = baseline_of(image.machine)
         self.always = level.features if level is not None else frozenset()
         self.detected_here = detection.detects(code)
         self.detected = self.detected_here or detected_elsewhere
+        self.imported = imported and not self.detected_here
         self.groups: Dict[_Group, List[Mark]] = {}
         for mark in marks:
             start = self.program.function_of(mark.address)
             self.groups.setdefault((start, mark.features), []).append(mark)
         self.marks = sorted(marks)
         self.loaded: Dict[int, Loaded] = {}
+        self.brought: Dict[int, Loaded] = {}
         self.late: Dict[int, Late] = {}
         self.reach: Optional[Reach] = None
 
@@ -100,6 +115,8 @@ class _Judge:
             return
         addresses = [mark.address for mark in self.marks]
         self.loaded = {found.address: found for found in run_on_load(self.program, addresses)}
+        if self.imported:
+            self.brought = {found.address: found for found in run_on_import(self.program, addresses)}
         if not self._above_as_a_whole():
             discovery = Discovery(self.program)
             discovery.discover()
@@ -140,6 +157,11 @@ class _Judge:
             found = self.loaded[on_load[0].address]
             ground = _ON_LOAD.format(root=found.path[0])
             return self._violation(start, features, _first(on_load, members), ground, found.path, _FIX)
+        brought = [mark for mark in members if mark.address in self.brought]
+        if brought:
+            found = self.brought[brought[0].address]
+            ground = _ON_IMPORT.format(root=found.path[0])
+            return self._violation(start, features, _first(brought, members), ground, found.path, _FIX)
         too_late = [mark for mark in members if mark.address in self.late]
         if too_late:
             late = self.late[too_late[0].address]

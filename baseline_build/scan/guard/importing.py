@@ -1,0 +1,245 @@
+"""What every import of an extension module runs that succeeds: initialisation without the ways that give up.
+
+The code that sets up a module checks each result and gives up where one is an error. Instructions behind such checks
+are not on *every* path, yet no import gets to its end without them. Here the ways out are left aside that CPython's
+C interface defines as failure ("The Python/C API Reference Manual", chapter "Exception Handling": a pointer that is
+``NULL``, an integer below zero), and the way of a module that finds itself set up already.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from .graph import Block, Graph
+from .loading import Loaded, roots
+from .operations import Operand, Operation
+from .program import Program
+
+# Functions whose NULL is no failure (the manual: "without setting an exception", or a borrowed optional value).
+_MAY_BE_NULL = frozenset(
+    ["PyDict_GetItem", "PyDict_GetItemWithError", "PyDict_GetItemString", "_PyDict_GetItem_KnownHash",
+     "_PyDict_GetItemStringWithError", "PyErr_Occurred", "PyImport_GetModule", "PySys_GetObject", "_PyType_Lookup",
+     "PyWeakref_GetObject", "PyEval_GetLocals", "PyEval_GetGlobals", "PyEval_GetFrame", "PyModule_GetState",
+     "PyModule_GetDef", "PyState_FindModule", "PyMem_Malloc", "PyErr_GetRaisedException", "PyUnicode_AsUTF8"]
+)  # fmt: skip
+_IMPORT_ROOTS = ("module initialiser", "module exec slot")
+_MAX_FUNCTIONS = 1000
+_HAS_FAILED = "PyErr_Occurred"
+_OPPOSITE = {"e": "ne", "ne": "e", "s": "ns", "ns": "s", "l": "ge", "ge": "l"}
+_TARGET_LATER = frozenset(["bin", "set", "cmov"])
+_UNFOLLOWED = frozenset(["lost", "calli", "jumpi", "cpuid", "xcr", "fill", "copy"])
+_WITHOUT_TARGET = frozenset(["cmp", "test", "bit", "branch", "zero", "tbit", "jump", "call", "ret", "stop"])
+
+
+class _Test(NamedTuple):
+    """What a block's branch asks of one value: ``null`` (is it zero), ``minus`` (is it -1) or ``sign``."""
+
+    value: Operand
+    kind: str
+    yes: int
+    no: int
+
+
+class _Result(NamedTuple):
+    """Which registers hold what a call gave: block of the call, name of the function ("" for one of this file)."""
+
+    call: int
+    name: str
+    registers: FrozenSet[int]
+
+
+def run_on_import(program: Program, marks: Sequence[int]) -> List[Loaded]:
+    """Those of *marks* (ascending addresses) that run in every import of the extension module that succeeds."""
+    found: List[Loaded] = []
+    seen: Set[int] = set()
+    waiting: List[Tuple[int, Tuple[str, ...]]] = [
+        (address, (f"{what} {program.label(address)}",)) for address, what in roots(program) if what in _IMPORT_ROOTS
+    ]
+    first = {address for address, _ in waiting}
+    while waiting and len(seen) < _MAX_FUNCTIONS:
+        function, path = waiting.pop(0)
+        if function in seen:
+            continue
+        seen.add(function)
+        for block in always_imported(program, function, first=function in first):
+            inside = range(bisect_left(marks, block.start), bisect_left(marks, block.end))
+            found.extend(Loaded(marks[index], path) for index in inside)
+            waiting.extend((callee, (*path, program.label(callee))) for callee in block.calls)
+    return found
+
+
+def always_imported(program: Program, entry: int, *, first: bool) -> List[Block]:
+    """Blocks on every path through the function at *entry* that does not fail, the entry's first.
+
+    :param first: whether *entry* is where the import begins, at which nothing else of the module has run yet.
+    """
+    graph = Graph(program, entry)
+    held = _held(program, graph)
+    for start, block in list(graph.blocks.items()):
+        test = _test(program, block)
+        if test is None:
+            continue
+        dropped = _failing(test, held.get(start))
+        if dropped is None and first and start == entry and _is_unset(program, graph, block, test):
+            dropped = test.no
+        if dropped is not None:
+            graph.blocks[start] = block._replace(next=tuple(target for target in block.next if target != dropped))
+    return graph.always()
+
+
+def _held(program: Program, graph: Graph) -> Dict[int, Optional[_Result]]:
+    """What is known of the result of the last call where each block ends."""
+    before: Dict[int, List[int]] = {}
+    for block in graph.blocks.values():
+        for target in block.next:
+            before.setdefault(target, []).append(block.start)
+    held: Dict[int, Optional[_Result]] = {}
+    ranks = graph.ranks()
+    for start in sorted(ranks, key=ranks.__getitem__):
+        incoming = [held.get(source) for source in before.get(start, ())]
+        known = incoming[0] if incoming and start != graph.entry else None
+        for other in incoming[1:]:
+            same = known is not None and other is not None and known.call == other.call
+            known = known._replace(registers=known.registers & other.registers) if same and known and other else None
+        held[start] = _after(program, graph.blocks[start], known)
+    return held
+
+
+def _after(program: Program, block: Block, known: Optional[_Result]) -> Optional[_Result]:
+    """What holds behind *block* where *known* held before it."""
+    operations = _operations(program, block)
+    if operations and operations[-1][0] == "call":
+        target = int(operations[-1][1])
+        name = program.import_at(target)
+        if name is None and program.resolved(target) is None:
+            return None
+        return _Result(block.start, name or "", frozenset([program.lifter.abi.result]))
+    if known is None:
+        return None
+    holding = set(known.registers)
+    for operation in operations:
+        if operation[0] in _WITHOUT_TARGET or _adds_one(operation):
+            continue
+        written = _written(operation)
+        if written is None:
+            return None
+        if written[0] == "r":
+            copied = operation[0] == "mov" and operation[2][0] == "r" and operation[2][1] in holding
+            (holding.add if copied else holding.discard)(written[1])
+    return known._replace(registers=frozenset(holding))
+
+
+def _operations(program: Program, block: Block) -> List[Operation]:
+    found: List[Operation] = []
+    address = block.start
+    while address < block.end:
+        step = program.step(address)
+        if step is None:
+            break
+        found.extend(step.operations)
+        address += step.length
+    return found
+
+
+def _test(program: Program, block: Block) -> Optional[_Test]:
+    """What the branch at the end of *block* asks; ``None`` where there is none, or it is not one of the three."""
+    if len(block.next) != 2 or block.next[0] == block.next[1]:
+        return None
+    after, target = block.next
+    operations = _operations(program, block)
+    last = operations[-1]
+    if last[0] == "zero":
+        return _Test(last[1], "null", *((target, after) if last[3] else (after, target)))
+    if last[0] == "tbit" and last[2] == last[1][2] - 1:
+        return _Test(last[1], "sign", *((after, target) if last[4] else (target, after)))
+    if last[0] != "branch" or last[1] not in _OPPOSITE or len(operations) < 2:
+        return None
+    asked = _compared(operations[-2])
+    if asked is None:
+        return None
+    value, number = asked
+    if last[1] in ("e", "ne") and number in (0, -1):
+        kind = "null" if number == 0 else "minus"
+    elif last[1] in ("s", "ns", "l", "ge") and number == 0:
+        kind = "sign"
+    else:
+        return None
+    return _Test(value, kind, *((target, after) if last[1] in ("e", "s", "l") else (after, target)))
+
+
+def _compared(operation: Operation) -> Optional[Tuple[Operand, int]]:
+    """(value, number) of an operation whose flags tell how the value compares with the number."""
+    if operation[0] == "test" and operation[1] == operation[2]:
+        return operation[1], 0
+    if operation[0] == "cmp" and operation[2][0] == "i":
+        width = operation[1][-1] if operation[1][0] == "m" else operation[1][2]
+        number = int(operation[2][1])
+        return operation[1], -1 if number == (1 << width) - 1 else number
+    if _adds_one(operation):
+        return operation[2], -1
+    return None
+
+
+def _written(operation: Operation) -> Optional[Operand]:
+    """The operand *operation* writes; ``None`` where it may write anything."""
+    position = 2 if operation[0] in _TARGET_LATER else 1
+    if operation[0] in _UNFOLLOWED or len(operation) <= position:
+        return None
+    written: Operand = operation[position]
+    return written
+
+
+def _adds_one(operation: Operation) -> bool:
+    """Whether it is the short way to compare with -1, after which nobody reads the register."""
+    return bool(operation[0] == "bin" and operation[1] == "add" and operation[4] == ("i", 1))
+
+
+def _failing(test: _Test, result: Optional[_Result]) -> Optional[int]:
+    """The block *test* leads to when the last call has failed; ``None`` where it asks something else."""
+    if result is None or test.value[0] != "r" or test.value[1] not in result.registers:
+        return None
+    if result.name and not result.name.startswith(("Py", "_Py")):
+        return None
+    if result.name == _HAS_FAILED:
+        return test.no if test.kind == "null" else None
+    if test.kind == "null":
+        return test.yes if test.value[2] == 64 and result.name not in _MAY_BE_NULL else None
+    return test.yes
+
+
+def _is_unset(program: Program, graph: Graph, block: Block, test: _Test) -> bool:
+    """Whether *test* asks of a cell, zero in the file, that only this function writes: it is zero the first time."""
+    if test.kind != "null":
+        return False
+    place = _cell(program, block, test.value)
+    image = program.image
+    if place is None or place in image.relocations or place in image.imports or image.word(place):
+        return False
+    users = [at for _, at in program.references(place, place + 8)]
+    return all(graph.low <= at < graph.high or _only_reads(program, at) for at in users)
+
+
+def _cell(program: Program, block: Block, value: Operand) -> Optional[int]:
+    """The static memory *value* is, or was read from in *block*."""
+    for operation in reversed(_operations(program, block)):
+        if value[0] == "m":
+            break
+        if operation[0] == "mov" and operation[1][:2] == value[:2]:
+            value = operation[2]
+    if value[0] != "m" or value[1] is not None or value[2] is not None:
+        return None
+    return int(value[4]) - program.base
+
+
+def _only_reads(program: Program, at: int) -> bool:
+    step = program.step(at)
+    if step is None:
+        return False
+    for operation in step.operations:
+        if operation[0] in _WITHOUT_TARGET or operation[0] in ("calli", "jumpi"):
+            continue
+        written = _written(operation)
+        if operation[0] == "lea" or written is None or written[0] == "m":
+            return False
+    return True
