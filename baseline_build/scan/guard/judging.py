@@ -8,7 +8,7 @@ from ...elf import Image
 from ...isa import Machine, baseline_of
 from ..code import Code, Mark
 from ..model import Verdict
-from . import detection, explanation
+from . import choice, detection, explanation
 from .discovery import Discovery
 from .importing import run_on_import
 from .lateness import Late, late_marks
@@ -20,6 +20,10 @@ from .reach import Reach
 _NO_DETECTION = (
     "nothing in this file, nor in another module or library that comes with it, ever asks what the CPU can do, "
     "so nobody can have tested for {features}"
+)
+_CHOSEN = (
+    "nothing asks the CPU, yet only {chooser} hands it out, among functions that need nothing: what it chooses by "
+    "cannot be followed"
 )
 _ON_LOAD = "it runs when the file is loaded, on every path from the {root}"
 _ON_IMPORT = (
@@ -109,9 +113,7 @@ class _Judge:
     def judgements(self) -> Iterator[Judgement]:
         """One for each group."""
         if not self.detected:
-            for (start, features), members in self.groups.items():
-                ground = _NO_DETECTION.format(features=_title(features))
-                yield self._violation(start, features, members, ground, (self.program.label(start),), _FIX)
+            yield from self._undetected()
             return
         addresses = [mark.address for mark in self.marks]
         self.loaded = {found.address: found for found in run_on_load(self.program, addresses)}
@@ -124,6 +126,17 @@ class _Judge:
             self._find_late()
         for group, members in self.groups.items():
             yield self._judged(group, members)
+
+    def _undetected(self) -> Iterator[Judgement]:
+        chooser = choice.chooser(self.program, {start for start, _ in self.groups})
+        for (start, features), members in self.groups.items():
+            if chooser is not None:
+                ground = _CHOSEN.format(chooser=self.program.label(chooser))
+                path = (self.program.label(chooser), self.program.label(start))
+                yield self._unproven((start, features), members, ground, path)
+            else:
+                ground = _NO_DETECTION.format(features=_title(features))
+                yield self._violation(start, features, members, ground, (self.program.label(start),), _FIX)
 
     def _above_as_a_whole(self) -> bool:
         functions = {start for start, _ in self.groups}
