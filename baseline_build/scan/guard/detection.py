@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from functools import lru_cache
-from typing import Iterator, List, Optional, Tuple
+from typing import FrozenSet, Iterator, List, Optional, Tuple
 
 from ...elf import Image
 from ...isa import Machine
@@ -41,9 +41,16 @@ def detects(code: Code) -> bool:
     answers = _ANSWERS.get(image.machine, frozenset())
     if any(name in answers for name in image.imports.values()):
         return True
-    if _gets_the_vector(image) or _NAMED_IN_DATA.search(image.data):
+    if informed_resolvers(image) or _gets_the_vector(image) or _NAMED_IN_DATA.search(image.data):
         return True
     return bool(question_places(code))
+
+
+def informed_resolvers(image: Image) -> FrozenSet[int]:
+    """Addresses of the resolvers of indirect functions that are told what the CPU has: all of them on ARM64."""
+    if image.machine is not Machine.AARCH64:
+        return frozenset()
+    return frozenset((*image.resolvers.values(), *(symbol.address for symbol in image.ifuncs)))
 
 
 def _gets_the_vector(image: Image) -> bool:

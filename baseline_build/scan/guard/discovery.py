@@ -10,9 +10,11 @@ from __future__ import annotations
 import heapq
 from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
+from .detection import informed_resolvers
 from .fields import is_field
 from .interpreter import Analysis, Budget, ExhaustedError, Result, Run, entry_state
 from .program import Program
+from .resolvers import tell
 from .state import THREADS, is_thread
 from .values import Value, join
 
@@ -37,6 +39,7 @@ class Discovery:
         self.steps = self.budget = steps
         self.analysis = Analysis(program, Budget(0))
         self.results: Dict[int, Result] = {}
+        self._resolvers = informed_resolvers(program.image)
         # Functions that could not be interpreted within the budget, and all that were chosen.
         self.given_up: Set[int] = set()
         self._queue: List[Tuple[int, int]] = []
@@ -141,7 +144,7 @@ class Discovery:
 
     def _beginnings(self) -> Iterator[int]:
         program = self.program
-        for address in program.questions:
+        for address in (*program.questions, *self._resolvers):
             yield program.function_of(address)
         answers = program.answers
         for stub, name in program.image.stubs.items():
@@ -215,8 +218,12 @@ class Discovery:
         budget.left = allowed = min(_RUN_STEPS, self.steps)
         passed = self._arguments(entry)
         self._passed[entry] = passed
+        run = Run(self.analysis, entry, entry_state(self.analysis, passed))
+        if entry in self._resolvers:
+            tell(self.program, run.first)
+            run.result.asks = True
         try:
-            return Run(self.analysis, entry, entry_state(self.analysis, passed)).execute()
+            return run.execute()
         except ExhaustedError:
             return None
         finally:

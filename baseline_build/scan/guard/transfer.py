@@ -73,7 +73,7 @@ class Transfer:
             elif is_stack(key):
                 self.state.escaped = min(self.state.escaped, key)
                 self.state.opened = self.state.opened or key >= STACK
-            elif is_thread(key) and key != THREADS:
+            elif is_thread(key) and key != THREADS and kind != "second":
                 self.note_loss(key)
 
     def _points(self, value: Value) -> bool:
@@ -268,14 +268,14 @@ class Transfer:
     def _mov(self, operation: Operation) -> None:
         _, target, source = operation
         value = self.read(source)
+        # Before the register that is written, which may be part of the address, changes.
+        loaded = self.address(source).single if source[0] == "m" else None
         if source[0] == "m" and target[0] == "r" and source[5] < 64 and target[2] > source[5]:
             value = arithmetic.resized(value, source[5])
         self.write(target, value)
         if target[0] == "r" and target[2] >= 32:
-            if source[0] == "m":
-                where = self.address(source).single if source[1] != target[1] and source[2] != target[1] else None
-                if where is not None:
-                    self.state.origins[target[1]] = where
+            if loaded is not None:
+                self.state.origins[target[1]] = loaded
             elif source[0] == "r" and source[2] == target[2] and source[1] != target[1]:
                 self._copied(target[1], source[1], source[2])
         elif target[0] == "m" and source[0] == "r" and source[2] >= 32:

@@ -8,13 +8,13 @@
 #ifndef HWCAP
 #define HWCAP getauxval(AT_HWCAP)
 #endif
-#define HAS_0 (HWCAP >> 3 & 1)         /* AES */
-#define HAS_1 (HWCAP >> 4 & 1)         /* PMULL */
+#define HAS_0 (HWCAP >> 3 & 1)          /* AES */
+#define HAS_1 (HWCAP >> 4 & 1)          /* PMULL */
 #define HAS_2 ((HWCAP & 1ul << 6) != 0) /* SHA2 */
 #define HAS_3 (HWCAP & 1ul << 7)       /* CRC32 */
 #define HAS_4 (HWCAP & 1ul << 8)       /* ATOMICS */
 #define HAS_5 (HWCAP & 1ul << 20)      /* ASIMDDP */
-#define HAS_6 (HWCAP & 1ul << 22)      /* SVE */
+#define HAS_6 ((HWCAP & (1ul << 20 | 1ul << 22)) == (1ul << 20 | 1ul << 22)) /* ASIMDDP and SVE */
 /* Nothing to begin with; but GCC 12 takes what a resolver leaves alone for what the resolved function leaves alone. */
 #define BEGIN_ASKING() __asm__ volatile("" : : : "memory")
 
