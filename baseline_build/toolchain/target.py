@@ -38,6 +38,7 @@ _LAYOUTS = {
     "s390x": (64, "big"),
 }
 _TAGS = {"powerpc64le": "ppc64le"}
+_MULTIARCH = re.compile(r"<([\w-]+-linux-gnu\w*)/([^>]*pyconfig\.h)>")
 _SUFFIX = re.compile(r"-[a-z0-9_]+-linux-(?:gnu|musl)\.so\Z")
 
 
@@ -143,6 +144,7 @@ def crossing(target: Optional[Target], folder: Path, *, cplusplus: bool) -> Iter
     :raises EnforcementError: BB683 where CC is for another machine.
     """
     if target is None:
+        _require_own_compiler(os.environ)
         yield
         return
     changed = variables(target, folder, os.environ, cplusplus=cplusplus)
@@ -228,6 +230,35 @@ def require_machines(tag: str, machines: Mapping[str, str]) -> None:
         )
 
 
+def _require_own_compiler(environ: Mapping[str, str]) -> None:
+    """Raise EnforcementError BB683 when CC is for another machine than the one the wheel's tag will name.
+
+    A cross environment tells CPython the platform (``_PYTHON_HOST_PLATFORM``); without that, and without a target, what
+    CC makes could only be packed under the wrong name.
+    """
+    command = shlex.split(environ.get("CC", ""))
+    path = shutil.which(command[0], path=environ.get("PATH")) if command else None
+    if path is None or not sys.platform.startswith("linux"):
+        return  # no compiler of the user's choice, or one that is missed where it is needed
+    answer = ask([path, *command[1:], "-dumpmachine"], environ).strip()
+    theirs, ours = _family(answer.split("-", 1)[0]), _family(_own_machine())
+    if "-linux" in answer and theirs != ours:
+        raise EnforcementError(
+            "BB683",
+            f"{environ['CC']} compiles for {answer}, the wheel would be tagged {sysconfig.get_platform()}",
+            where="CC",
+            fix=f"set target (-C target={answer}), or let the cross environment set _PYTHON_HOST_PLATFORM",
+        )
+
+
+def _family(machine: str) -> str:
+    """One word for machines whose compilers serve each other through an option."""
+    for prefix, family in (("arm", "arm"), ("i386", "x86"), ("i586", "x86"), ("i686", "x86"), ("x86_64", "x86")):
+        if machine.startswith(prefix):
+            return family
+    return machine
+
+
 def _own_machine() -> str:
     machine = sysconfig.get_platform().rpartition("-")[2]
     return {"amd64": "x86_64", "ppc64le": "powerpc64le"}.get(machine, machine)
@@ -262,18 +293,32 @@ def _system_tools(target: Target, environ: Mapping[str, str], *, cplusplus: bool
 
 
 def _multiarch_headers(target: Target, folder: Path) -> Optional[Path]:
-    """Debian's ``pyconfig.h`` includes one by the machine's name: give the target the interpreter's own.
+    """A folder to search for the ``pyconfig.h`` that Debian's general one includes by the machine's name.
 
-    Returns the folder to search, ``None`` where the headers are in one place.
+    Debian keeps one in ``/usr/include/TRIPLE/pythonX.Y`` for each machine whose packages are installed. The target's is
+    taken where it is there, else the interpreter's own, see the head of this module. The names are those of glibc
+    whatever C library the target has: the general header asks for the machine only.
+
+    :returns: ``None`` where the interpreter's headers are in one place.
+    :raises EnforcementError: BB685 where the general header knows no such machine, or the interpreter's is missing.
     """
     general = Path(sysconfig.get_paths()["include"]) / "pyconfig.h"
-    own = Path(sysconfig.get_config_h_filename())
-    if not general.is_file() or not own.is_file() or own.resolve() == general.resolve():
+    text = general.read_text(encoding="utf-8", errors="replace") if general.is_file() else ""
+    names = dict(_MULTIARCH.findall(text))
+    if not names:
         return None
-    if f"<{own.parent.parent.name}/{own.parent.name}/" not in general.read_text(encoding="utf-8", errors="replace"):
-        return None
-    headers = folder / "include"
-    place = headers / target.triple / own.parent.name
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "pyconfig.h").write_text(f'#include "{own}"\n', encoding="utf-8")
-    return headers
+    triple = f"{target.machine}-linux-gnu"
+    own = str(sysconfig.get_config_var("MULTIARCH") or "")
+    places = [general.parent.parent / one / names[one] for one in (triple, own) if triple in names and one in names]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise EnforcementError(
+            "BB685",
+            f"there is no pyconfig.h for {triple}, nor this machine's to take in its place",
+            where=str(general),
+            fix="install the interpreter's development package (Debian: python3-dev), or build with another Python",
+        )
+    place = folder / "include" / triple / names[triple]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found, place)
+    return folder / "include"

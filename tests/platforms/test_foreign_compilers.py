@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 from typing import Dict
@@ -70,6 +72,14 @@ def build(folder: Path, environ: Dict[str, str], **settings: str) -> subprocess.
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
     (folder / "dist").mkdir()
+    # Such an environment has the target's headers; Debian's Python would otherwise look for those of its packages.
+    general = Path(sysconfig.get_paths()["include"])
+    own = general.parent / str(sysconfig.get_config_var("MULTIARCH")) / general.name / "pyconfig.h"
+    if own.is_file():
+        headers = folder / "headers" / "aarch64-linux-gnu" / general.name
+        headers.mkdir(parents=True)
+        shutil.copy(own, headers)
+        environ = {**environ, "CPATH": str(folder / "headers")}
     script = (
         "import sys; from baseline_build import build_wheel\n"
         "build_wheel('dist', dict(a.split('=', 1) for a in sys.argv[1:]))\n"
@@ -97,7 +107,7 @@ def test_its_own_target_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "settings", "code"),
     [
-        ({"_PYTHON_HOST_PLATFORM": "linux-x86_64"}, {}, "BB684"),  # tag against ELF machine
+        ({"_PYTHON_HOST_PLATFORM": "linux-x86_64"}, {}, "BB683"),  # compiler against tag
         ({}, {"target": "x86_64-linux-gnu"}, "BB683"),  # target against compiler
         ({"CXX": "x86_64-linux-gnu-g++"}, {"target": "aarch64-linux-gnu"}, "BB683"),  # compiler against compiler
     ],
