@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Dict, List, Set, Tuple
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from baseline_build.scan import Report, Verdict, scan_path
 from tests.corpus import wheels
@@ -14,7 +15,16 @@ from tests.corpus import wheels
 pytestmark = pytest.mark.corpus
 
 WHEELS = wheels.listed()
-DISPATCHED_X86 = tuple(wheel for wheel in WHEELS if wheel.truth == "dispatched" and wheel.machine == "x86_64")
+MEASURED = tuple(w for w in WHEELS if w.group == "first" and w.truth == "dispatched" and w.machine == "x86_64")
+PROVEN = tuple(w for w in WHEELS if w.group == "first" and w.truth == "dispatched" and w.machine == "aarch64")
+
+
+def cases(*truths: str) -> List[ParameterSet]:
+    return [
+        pytest.param(wheel, id=wheel.title, marks=[pytest.mark.corpus_slice] if wheel.quick else [])
+        for wheel in WHEELS
+        if wheel.truth in truths
+    ]
 
 
 @cache
@@ -22,7 +32,7 @@ def report_of(wheel: wheels.Wheel, cache: Path) -> Report:
     return scan_path(wheels.fetched(wheel, cache))
 
 
-@pytest.mark.parametrize("wheel", [w for w in WHEELS if w.truth == "violation"], ids=lambda w: w.title)
+@pytest.mark.parametrize("wheel", cases("violation"))
 def test_crashing_wheel_is_a_violation_at_the_crash(wheel: wheels.Wheel, shared_cache: Path) -> None:
     report = report_of(wheel, shared_cache)
     assert report.verdict is Verdict.VIOLATION
@@ -35,14 +45,21 @@ def test_crashing_wheel_is_a_violation_at_the_crash(wheel: wheels.Wheel, shared_
     assert Verdict.VIOLATION in {f.verdict for f in there}, [(f.verdict, f.ground) for f in there]
 
 
-@pytest.mark.parametrize("wheel", [w for w in WHEELS if w.truth == "clean"], ids=lambda w: w.title)
+@pytest.mark.parametrize("wheel", cases("clean"))
 def test_clean_wheel_is_clean(wheel: wheels.Wheel, shared_cache: Path) -> None:
     report = report_of(wheel, shared_cache)
     assert report.verdict is Verdict.CLEAN
     assert [f for file in report.inputs[0].files for f in file.findings] == []
 
 
-@pytest.mark.parametrize("wheel", DISPATCHED_X86, ids=lambda w: w.title)
+@pytest.mark.parametrize("wheel", cases("violation", "clean", "dispatched"))
+def test_nothing_in_a_function_is_left_undecoded(wheel: wheels.Wheel, shared_cache: Path) -> None:
+    files = report_of(wheel, shared_cache).inputs[0].files
+    assert [f.path for f in files if f.verdict is Verdict.UNDECIDED or (f.notes and f.notes[0].startswith("BB"))] == []
+    assert [(f.path, x.function) for f in files for x in f.findings if x.code == "BB131"] == []
+
+
+@pytest.mark.parametrize("wheel", cases("dispatched"))
 def test_dispatched_wheel_is_no_violation(wheel: wheels.Wheel, shared_cache: Path) -> None:
     report = report_of(wheel, shared_cache)
     assert report.verdict in (Verdict.GUARDED, Verdict.UNPROVEN)
@@ -51,9 +68,8 @@ def test_dispatched_wheel_is_no_violation(wheel: wheels.Wheel, shared_cache: Pat
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    "wheel", [w for w in WHEELS if w.truth == "dispatched" and w.machine == "aarch64"], ids=lambda w: w.title
-)
+@pytest.mark.corpus_slice
+@pytest.mark.parametrize("wheel", PROVEN, ids=lambda w: w.title)
 def test_dispatched_arm_wheel_is_guarded(wheel: wheels.Wheel, shared_cache: Path) -> None:
     assert report_of(wheel, shared_cache).verdict is Verdict.GUARDED
 
@@ -61,7 +77,7 @@ def test_dispatched_arm_wheel_is_guarded(wheel: wheels.Wheel, shared_cache: Path
 def test_most_dispatched_functions_are_proven(shared_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     proven: Set[Tuple[str, str, str]] = set()
     unproven: Dict[Tuple[str, str, str], Set[str]] = {}
-    for wheel in DISPATCHED_X86:
+    for wheel in MEASURED:
         for file in report_of(wheel, shared_cache).inputs[0].files:
             for finding in file.findings:
                 key = (wheel.project, file.path, finding.function)

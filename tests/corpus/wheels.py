@@ -1,8 +1,10 @@
 """The corpus: real wheels with the truth about them, downloaded by name and hash.
 
 ``wheels.json`` holds facts only: file name, sha256, whether the wheel dies with SIGILL on the baseline CPU
-(``violation``), dispatches at run time (``dispatched``) or has nothing above the baseline (``clean``), and where SIGILL
-was seen on an emulated CPU.
+(``violation``), runs there although it holds code above the baseline (``dispatched``) or has nothing above it
+(``clean``, by another decoder), where SIGILL was seen, and when. Each was imported and used under
+``qemu-x86_64 -cpu Opteron_G1,-sse3`` or ``qemu-aarch64 -cpu cortex-a53``. A row with ``quick`` belongs to the slice
+that fits into a few minutes: ``pytest tests/corpus -m corpus_slice``.
 """
 
 from __future__ import annotations
@@ -33,7 +35,12 @@ class Crash:
 
 @dataclass(frozen=True)
 class Wheel:
-    """One row of ``wheels.json``."""
+    """One row of ``wheels.json``.
+
+    :param group: ``first`` (the wheels of which most dispatched code must be proven) or ``further``.
+    :param seen: day on which the truth was seen.
+    :param quick: whether it belongs to the slice.
+    """
 
     file: str
     project: str
@@ -41,7 +48,10 @@ class Wheel:
     sha256: str
     machine: str
     truth: str
+    group: str
+    seen: str
     crash: Optional[Crash] = None
+    quick: bool = False
 
     @property
     def title(self) -> str:
