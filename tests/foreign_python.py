@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tests.tools import missing, require_tool
 
+# Python's own, and what every Debian has besides: the run-time libraries of gcc and g++.
+_LIBRARIES = ("libc6", "zlib1g", "libexpat1", "libgcc-s1", "libstdc++6")
+
 
 def unpacked_python(home: Path) -> Path:
     """The root folder of Debian's ARM64 Python below *home*, fetched with apt at first use."""
@@ -18,9 +21,10 @@ def unpacked_python(home: Path) -> Path:
     root = home / "root"
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / "complete").exists():
+        complete = home / "complete"
+        if not complete.exists() or complete.read_text(encoding="ascii") != " ".join(_LIBRARIES):
             _unpack(home, root)
-            (home / "complete").touch()
+            complete.write_text(" ".join(_LIBRARIES), encoding="ascii")
     return root
 
 
@@ -49,7 +53,7 @@ def _unpack(home: Path, root: Path) -> None:
     match = re.search(r"python3\.(\d+)-minimal", apt("apt-cache", "show", "python3-minimal:arm64"))
     assert match is not None
     version = f"3.{match.group(1)}"
-    packages = ["libc6", "zlib1g", "libexpat1", f"python{version}-minimal"]
+    packages = [*_LIBRARIES, f"python{version}-minimal"]
     packages += [f"libpython{version}-{part}" for part in ("minimal", "stdlib", "dev")]
     apt("apt-get", "download", *(f"{name}:arm64" for name in packages))
     for package in sorted((home / "debs").glob("*.deb")):

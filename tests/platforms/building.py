@@ -100,9 +100,9 @@ def verdict(wheel: Path) -> str:
 
 def tool(*arguments: str, environ: Optional[Mapping[str, str]] = None) -> Tuple[int, str]:
     """Status and output of this project's command line."""
-    variables = {**environment(environ), "PYTHONPATH": str(ROOT)}
+    # Found by the working folder, not by PYTHONPATH: a command it runs must not find the source tree.
     command = [sys.executable, "-m", "baseline_build", *arguments]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(environ), capture_output=True, text=True, check=False)
     return done.returncode, done.stdout if arguments[0] == "scan" else done.stdout + done.stderr
 
 

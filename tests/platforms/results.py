@@ -21,11 +21,13 @@ class Run:
     :param where: machine, C library, interpreter, real or emulated CPU.
     :param what: what ran there.
     :param passed: whether it ended well.
+    :param said: its last words where it did not.
     """
 
     where: str
     what: str
     passed: bool
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def _long(cell: Cell, results: Dict[str, Result]) -> List[str]:
     if result.repaired:
         facts.append(f"repaired: {result.repaired}")
         facts.append(f"verdict: {result.verdict}")
-    facts += [f"{'ran' if run.passed else 'FAILED'} on {run.where}: {run.what}" for run in result.runs]
+    facts += [f"ran on {run.where}: {run.what}" for run in result.runs if run.passed]
+    facts += [f"FAILED on {run.where}: {run.what}: {run.said}" for run in result.runs if not run.passed]
     facts += [f"ended early: {result.trouble}"] if result.trouble else []
     return [f"- **{cell}** ({result.made})", *(f"  - {fact}" for fact in facts)]
 

@@ -51,11 +51,16 @@ def _in_environment(cell: Cell, wheel: Path, python: str, scratch: Path) -> Tupl
     subprocess.run(install, check=True, capture_output=True)
     real = subprocess.run([own, str(CHECK)], env=environment(), capture_output=True, text=True, check=False)
     level, words = _old_cpu("x86_64")
-    status, _ = tool("run", "--level", level, "--", own, str(CHECK))
+    status, text = tool("run", "--level", level, "--", own, str(CHECK))
     return (
-        Run(f"x86-64, glibc, {cell.python}, this CPU", _WHOLE, real.returncode == 0),
-        Run(f"x86-64, glibc, {cell.python}, {words}", _WHOLE, status == 0),
+        _run(f"x86-64, glibc, {cell.python}, this CPU", _WHOLE, real.returncode, real.stdout + real.stderr),
+        _run(f"x86-64, glibc, {cell.python}, {words}", _WHOLE, status, text),
     )
+
+
+def _run(where: str, what: str, status: int, output: str) -> Run:
+    lines = output.strip().splitlines() or [f"status {status}"]
+    return Run(where, what, status == 0, "" if status == 0 else lines[-1])
 
 
 def _on_arm(wheel: Path, scratch: Path, root: Path) -> Run:
@@ -80,8 +85,10 @@ def _on_arm(wheel: Path, scratch: Path, root: Path) -> Run:
     }
     # Not `baseline-build run`: it would put the shells of those scripts under the emulator too.
     command = [*call[:-1], str(program), str(CHECK)]
-    done = subprocess.run(command, env={**environment(), **variables}, cwd=scratch, check=False)
-    return Run(f"ARM64, glibc, cp{version.replace('.', '')}, {words}", _WHOLE, done.returncode == 0)
+    environ = {**environment(), **variables}
+    done = subprocess.run(command, env=environ, cwd=scratch, capture_output=True, text=True, check=False)
+    where = f"ARM64, glibc, cp{version.replace('.', '')}, {words}"
+    return _run(where, _WHOLE, done.returncode, done.stdout + done.stderr)
 
 
 def install_foreign(wheel: Path, site: Path, version: str) -> None:
@@ -107,12 +114,12 @@ def _program_alone(cell: Cell, wheel: Path, scratch: Path, root: Optional[Path] 
     libc = {"gnu": "glibc", "musl": "musl"}[cell.row.libc]
     found: List[Run] = []
     if os.uname().machine == cell.row.machine:
-        real = subprocess.run(command, capture_output=True, check=False)
-        found.append(Run(f"{machine}, {libc}, this CPU", _PROGRAM, real.returncode == 0))
+        real = subprocess.run(command, capture_output=True, text=True, check=False)
+        found.append(_run(f"{machine}, {libc}, this CPU", _PROGRAM, real.returncode, real.stdout + real.stderr))
     sysroot: Dict[str, str] = {"--sysroot": str(root)} if root else {}
     options = [part for pair in sysroot.items() for part in pair]
-    status, _ = tool("run", "--level", level, *options, "--", *command)
-    found.append(Run(f"{machine}, {libc}, {words}", _PROGRAM, status == 0))
+    status, text = tool("run", "--level", level, *options, "--", *command)
+    found.append(_run(f"{machine}, {libc}, {words}", _PROGRAM, status, text))
     return tuple(found)
 
 
