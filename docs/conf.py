@@ -22,6 +22,9 @@ nitpicky = True
 
 html_theme = "furo"
 html_title = "baseline-build"
+html_theme_options = {"top_of_page_buttons": []}
+html_static_path = ["_static"]
+html_js_files = ["accessible.js"]
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 
