@@ -29,9 +29,11 @@ def _plain(built: Built) -> str:
 
 def _told(case: Case, built: Built) -> str:
     if built.wheel is None:
-        pattern = re.escape(case.refused) if case.refused else r"BB\d\d\d:.*"
-        found = re.search(rf".*{pattern}.*", built.output)
-        return found.group().strip()[:110] if found else built.output.strip().splitlines()[-1][:110]
+        lines = built.output.strip().splitlines()
+        wanted = case.refused or "BB"
+        # the compiler's command line names the source too, and folders of this machine
+        told = [line for line in lines if wanted in line and " -" not in line]
+        return re.sub(r"(?<![\w.])/\S*/", "", told[0].strip() if told else lines[-1])[:110]
     found = re.search(r"compile log: .*?(removed [^;]*|nothing removed)", built.output)
     return found.group(1)[:110] if found else ""
 
