@@ -23,9 +23,9 @@ def test_a_wheel_built_by_zig_runs_on_the_oldest_debian(workshop: Workshop, tmp_
     wheel = repair(built.wheel, tmp_path / "repaired")
     assert "manylinux_2_17_x86_64" in wheel.name
     script = f"""
-        rm -f /usr/bin/*gcc* /usr/bin/*g++* /usr/bin/*cpp* /usr/bin/cc /usr/bin/c++ /usr/bin/ld* /usr/bin/as
-        ! command -v cc gcc g++ c++ ld as
-        ldd --version | head -1
+        rm -f /usr/bin/*gcc* /usr/bin/*g++* /usr/bin/*cpp* /usr/bin/cc /usr/bin/c++ /usr/bin/ld /usr/bin/ld.* /usr/bin/as
+        if command -v cc gcc g++ c++ ld as; then exit 9; fi
+        /usr/bin/python3 -c 'import os; print(os.confstr("CS_GNU_LIBC_VERSION"))'
         /usr/bin/python3 -m venv /tmp/venv
         /tmp/venv/bin/python -m pip install -q --only-binary :all: /wheels/{wheel.name}
         /tmp/venv/bin/python /check/installed_check.py
@@ -34,5 +34,5 @@ def test_a_wheel_built_by_zig_runs_on_the_oldest_debian(workshop: Workshop, tmp_
     mounts = {wheel.parent: "/wheels", ROOT / "tests": "/check"}
     done = workshop.run(OLDEST, script, mounts)
     assert done.returncode == 0, done.stdout
-    assert "2.31" in done.stdout
+    assert "glibc 2.31" in done.stdout
     assert "a buffer was written and read" in done.stdout
