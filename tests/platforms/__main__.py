@@ -70,7 +70,6 @@ def _git(*arguments: str) -> str:
 
 def run(words: List[str]) -> int:
     """Try the cells that *words* choose, keep their results; 1 when one of them went wrong."""
-    results = read()
     failed = False
     for cell in chosen(tuple(words)):
         python = None if cell.obstacle else interpreter(cell.python)
@@ -79,11 +78,11 @@ def run(words: List[str]) -> int:
             continue
         with tempfile.TemporaryDirectory(prefix="baseline-build-cell-") as folder:
             result = attempt(cell, python, Path(folder))
-        results[str(cell)] = result
+        results = {**read(), str(cell): result}  # another run may have added to them meanwhile
         write(results)
         failed = failed or bool(result.trouble) or not all(one.passed for one in result.runs)
         print(f"{cell}: {result.trouble or f'{result.repaired}, {result.verdict}, {result.runs}'}", flush=True)
-    TABLE.write_text(render(results), encoding="utf-8")
+    TABLE.write_text(render(read()), encoding="utf-8")
     return int(failed)
 
 
