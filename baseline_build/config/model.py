@@ -145,8 +145,8 @@ class Settings:
         default=DEFAULT_LEVELS,
     )
     strict: bool = option(
-        "The package declares no run-time dispatch: the assembler refuses every instruction above the level at "
-        "file:line, and code that is merely guarded fails the scan too.",
+        "The package declares no run-time dispatch: the assembler refuses every instruction above the level "
+        "where it stands in the source, and code that is merely guarded fails the scan too.",
         default=False,
     )
     enforce: str = option(
