@@ -180,7 +180,7 @@ int main() {
 """
 
 
-@pytest.mark.build
+@pytest.mark.platforms  # zig compiles its C++ library first
 def test_zigs_unwinder_stays_out(tmp_path: Path) -> None:
     """C++ for ARM64 unwinds with the system's libgcc_s: zig's own unwinder is above the baseline."""
     _need_zig()
