@@ -130,7 +130,9 @@ class Cells:
             return
         end = self._object_end(address)
         for at in sorted({at for at in self._cells if address <= at < end} | {address}):
-            for size in set(self._stores.get(at, ())) | {8}:
+            # What lies behind the end of the object is another one.
+            most = 8 if is_thread(at) else end - at
+            for size in {min(size, most) for size in (*self._stores.get(at, ()), 8)}:
                 yield (at, size), PLAIN
 
     def lose(self, address: int, owner: int) -> None:

@@ -26,10 +26,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from functools import cached_property
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ...isa import Machine
-from .pointers import FRAME, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer, PointerFlow
+from .pointers import FRAME, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer, PointerFlow
 from .program import Program
 
 # Displacements of one byte reach to 127; above, four bytes of the instruction tell the displacement.
@@ -38,6 +38,7 @@ _LARGEST_STORE = 64
 _MAX_FIELDS = 24
 _MAX_NAMES = 6
 _MAX_DEPTH = 12
+_MAX_STRUCTURES = 400
 _MAX_STEPS = 1_500_000
 _MAX_CODE = 24 << 20
 _NEAR = 128
@@ -146,6 +147,10 @@ class Fields:
             self._read.update(dict.fromkeys(found.readers, found))
 
 
+# A function, and the root of a pointer in it.
+_Held = Tuple[int, int]
+
+
 class _Numbers:
     """Where the bytes of code hold numbers that may be displacements of large structures."""
 
@@ -200,7 +205,10 @@ class _Search:
                 return False
             if not all(self._handed(passed, name) for passed in uses.passed):
                 return False
-        if not all(self._kept_whole(function, roots, name) for function, roots in self._structures(name).items()):
+        structures = self._structures(name)
+        if len(structures) > _MAX_STRUCTURES:
+            return False
+        if not all(self._kept_whole(function, roots, name) for function, roots in structures.items()):
             return False
         return self._from_callers(name, functions)
 
@@ -250,11 +258,14 @@ class _Search:
             return False
         return name <= pointer.offset < name + self.field.size
 
-    def _reaches(self, pointer: Pointer, size: int, name: int) -> bool:
-        """Whether *size* bytes from *pointer* up hold the field."""
-        if pointer.root in _OWN or pointer.offset is None:
+    def _reaches(self, pointer: Pointer, size: Optional[int], name: int) -> bool:
+        """Whether *size* bytes from *pointer* up may hold the field."""
+        root, offset = pointer
+        if root in _OWN:
             return False
-        return pointer.offset < name + self.field.size and name < pointer.offset + size
+        if offset is None or size is None:
+            return True
+        return offset < name + self.field.size and name < offset + size
 
     def _accessed(self, access: Access, name: int) -> bool:
         """Take note of an access that meets the field; false where that ends the proof."""
@@ -396,18 +407,42 @@ class _Search:
         """Functions -> pointers that they use as the structure: for what lies near the field, or for a call of one that
         does."""
         found: Dict[int, Set[int]] = {}
-        for function in self._holding(name - _NEAR, name + _NEAR):
-            for access in self.flow.of(function).accesses:
-                root, offset = access.pointer
-                if root not in (*_OWN, UNKNOWN) and offset is not None and abs(offset - name) <= _NEAR:
-                    found.setdefault(function, set()).add(root)
-        for function, roots in list(found.items()):
-            for caller in self._callers(function):
-                for passed in self.flow.of(caller).passed:
-                    root, offset = passed.pointer
-                    if passed.target == function and passed.place in roots and root not in (*_OWN, UNKNOWN):
-                        found.setdefault(caller, set()).add(root)
+        waiting = [
+            (function, access.pointer.root)
+            for function in self._holding(name - _NEAR, name + _NEAR)
+            for access in self.flow.of(function).accesses
+            if access.pointer.offset is not None and abs(access.pointer.offset - name) <= _NEAR
+        ]
+        self._spread(found, waiting, self._above)
+        waiting = [step for function, roots in found.items() for root in roots for step in self._below(function, root)]
+        self._spread(found, waiting, self._below)
         return found
+
+    def _spread(
+        self, found: Dict[int, Set[int]], waiting: List[_Held], further: Callable[[int, int], Iterator[_Held]]
+    ) -> None:
+        while waiting and len(found) <= _MAX_STRUCTURES:
+            function, root = waiting.pop()
+            if root not in (*_OWN, UNKNOWN) and root not in found.setdefault(function, set()):
+                found[function].add(root)
+                waiting.extend(further(function, root))
+
+    def _above(self, function: int, root: int) -> Iterator[_Held]:
+        """What callers know the same pointer as: what they hand over, or what the function returns to them."""
+        returned = Pointer(root, 0) in self.flow.of(function).returned
+        for _, at in self.program.transfers(function, function + 1):
+            caller = self.program.function_of(at)
+            if returned:
+                yield caller, MADE + at
+            for passed in self.flow.of(caller).passed if root < MADE else ():
+                if passed.at == at and passed.place == root and passed.pointer.offset == 0:
+                    yield caller, passed.pointer.root
+
+    def _below(self, function: int, root: int) -> Iterator[_Held]:
+        """What callees know the same pointer as."""
+        for passed in self.flow.of(function).passed:
+            if passed.target is not None and passed.pointer == Pointer(root, 0):
+                yield passed.target, passed.place
 
     def _kept_whole(self, function: int, roots: Set[int], name: int) -> bool:
         """Whether no block of memory is written over the field through one of *roots*."""
@@ -428,9 +463,15 @@ class _Search:
                 names[passed.at] = passed.name
         first, second, third = self.program.lifter.abi.arguments[:3]
         for at, given in calls.items():
-            # Structures have a length that the compiler knows; what is filled or copied otherwise is an array.
+            # What is filled or copied with a length that the compiler does not know is an array, unless it begins
+            # where the structure does.
             lengths = [p.offset for p in given.get(third, set()) if p.root == NUMBER and p.offset is not None]
-            if not lengths or not any(self._reaches(p, max(lengths), name) for p in given.get(first, set())):
+            targets = given.get(first, set())
+            if lengths:
+                met = any(self._reaches(p, max(lengths), name) for p in targets)
+            else:
+                met = any(p.root not in _OWN and p.offset == 0 for p in targets)
+            if not met:
                 continue
             sources = given.get(second, set())
             if names[at] in _FILLS and any(p != Pointer(NUMBER, 0) for p in sources):

@@ -436,7 +436,9 @@ class Run(Transfer):
         self.escape(value)
         if self.is_thread_descriptor(source):
             return True
-        return self._call_unknown()
+        base, image = self.program.base, self.program.image
+        chosen = tuple(key - base for key in value.keys if image.is_code(key - base)) if value.exact else ()
+        return self._call_unknown(targets=chosen if len(chosen) == len(value.keys) else ())
 
     def imported(self, source: Operand) -> Optional[str]:
         """The import a call or jump through a fixed slot reaches."""
@@ -467,7 +469,7 @@ class Run(Transfer):
             self.result.opaque.add(target)
             if summary is None and ((self.result.asks and self._tells()) or self._informs(target)):
                 self.result.curious.add(target)
-            return self._call_unknown(target=target)
+            return self._call_unknown(targets=(target,))
         if target in self.analysis.waiting:
             return False
         self.result.asks = self.result.asks or summary.asks
@@ -477,7 +479,7 @@ class Run(Transfer):
         own = self._private()
         inner = self._followed(target, self._for_callee(own=own, stacked=summary.stacked))
         if inner.exit is None:
-            return bool(inner.unresolved) and self._call_unknown(target=target)
+            return bool(inner.unresolved) and self._call_unknown(targets=(target,))
         if inner.keeps and inner.small and self._is_small():
             self.result.keeps = True
         self._come_back(inner, own=own)
@@ -494,9 +496,16 @@ class Run(Transfer):
         handed = self._handed()
         reads = self.analysis.liveness.reads
         for number, value in zip(self.analysis.abi.arguments, handed):
-            if value.informed and reads(target, number):
+            if self._is_answer(value) and reads(target, number):
                 return True
-        return any(value.informed for value in handed[count:]) and self.fields.flow.takes_stacked(target)
+        return any(self._is_answer(value) for value in handed[count:]) and self.fields.flow.takes_stacked(target)
+
+    def _is_answer(self, value: Value) -> bool:
+        """Whether *value* tells of the CPU, and is not one of the pointers chosen by that: who calls those is found
+        where they are chosen."""
+        low = self.program.low
+        told = any(facts and key < low for key, facts in value.keys.items())
+        return told or (value.bits is not None and value.bits.informed)
 
     def _handed(self) -> Tuple[Value, ...]:
         """What a call here hands over: argument registers, and the lower half of each argument on the stack."""
@@ -522,8 +531,8 @@ class Run(Transfer):
     def _call_summarised(self, target: int, summary: Result) -> bool:
         """A long callee: what it tells whatever its arguments are."""
         if summary.exit is None:
-            return bool(summary.unresolved) and self._call_unknown(target=target)
-        self._call_unknown(target=target)
+            return bool(summary.unresolved) and self._call_unknown(targets=(target,))
+        self._call_unknown(targets=(target,))
         abi = self.analysis.abi
         for register in (abi.result, abi.second):
             self.state.registers[register] = summary.exit.registers[register]
@@ -627,37 +636,47 @@ class Run(Transfer):
             for at in [at for at in state.memory if is_stack(at) and at < stack]:
                 del state.memory[at]
 
-    def _escape_stacked(self) -> bool:
+    def _escape_stacked(self, targets: Sequence[int]) -> bool:
         """Arguments beyond those in registers lie at the stack pointer; whether any comes from what the CPU said."""
         state = self.state
         stack = state.registers[self.analysis.abi.stack].single
         tainted = False
         for at in range(stack, stack + _STACKED, 8) if stack is not None else ():
             slot = state.memory.get(at)
-            if slot is not None:
-                tainted = tainted or slot[1].tainted
-                if slot[1].keys:
-                    self.escape(slot[1])
+            if slot is None or (self._points(slot[1]) and not self._takes_stacked(targets)):
+                continue
+            tainted = tainted or slot[1].tainted
+            if slot[1].keys:
+                self.escape(slot[1])
         return tainted
 
-    def _call_unknown(self, name: Optional[str] = None, target: Optional[int] = None) -> bool:
+    def _takes_stacked(self, targets: Sequence[int]) -> bool:
+        """Whether one of *targets* (none: it is not known which) may read arguments on the stack."""
+        program = self.program
+        return not targets or any(
+            program.end_of(target) - target > _LONG or self.fields.flow.takes_stacked(target) for target in targets
+        )
+
+    def _call_unknown(self, name: Optional[str] = None, targets: Sequence[int] = ()) -> bool:
         """A call that is not followed: everything others were told of may change.
 
         :param name: of the import it reaches, where that is known.
-        :param target: the function in this file it reaches, where that is known.
+        :param targets: the functions in this file that it may reach, where that is known.
         """
+        if name is not None and name in self.program.answers:
+            return self._ask_library(name)
         state = self.state
         abi = self.analysis.abi
         tainted = False
         for number in abi.arguments:
             value = state.registers[number]
             if value is PLAIN or (
-                value.keys and target is not None and not self.analysis.liveness.reads(target, number)
+                value.keys and targets and not any(self.analysis.liveness.reads(target, number) for target in targets)
             ):
                 continue
             tainted = tainted or value.tainted
             self.escape(value)
-        tainted = self._escape_stacked() or tainted
+        tainted = self._escape_stacked(targets) or tainted
         low = state.escaped
         if low < STACK_HIGH:
             for at, (_, value) in list(state.memory.items()):
@@ -671,12 +690,19 @@ class Run(Transfer):
                 del state.memory[at]
             else:
                 state.memory[at] = (size, survivor)
-        question = self.answer_of(name, state.registers[abi.arguments[0]]) if name else None
         state.after_call(abi)
-        if question is not None:
-            state.registers[abi.result] = question
-        elif tainted:
+        if tainted:
             state.registers[abi.result] = ANYTHING
+        return True
+
+    def _ask_library(self, name: str) -> bool:
+        """A call of getauxval, which looks a number up: it keeps no pointer and writes no variable."""
+        abi = self.analysis.abi
+        argument = self.state.registers[abi.arguments[0]]
+        answer = self.answer_of(name, argument)
+        self.state.after_call(abi)
+        if answer is not None or argument.tainted:
+            self.state.registers[abi.result] = ANYTHING if answer is None else answer
         return True
 
 
@@ -689,12 +715,23 @@ def entry_state(analysis: Analysis, arguments: Sequence[Value] = ()) -> State:
     state.registers[abi.stack] = Value({stack: 0})
     state.havoc = stack
     for number, value in zip(abi.arguments, arguments):
-        # Pointers to a caller's stack mean nothing here.
-        state.registers[number] = PLAIN if any(is_stack(key) for key in value.keys) else value
+        state.registers[number] = PLAIN if _is_elsewhere(analysis.program, value) else value
     for index, value in enumerate(arguments[len(abi.arguments) :]):
-        if value is not PLAIN:
+        if value is not PLAIN and not _is_elsewhere(analysis.program, value):
             state.memory[STACK + 8 * index] = (_SLOT, value)
     return state
+
+
+def _is_elsewhere(program: Program, value: Value) -> bool:
+    """Whether an argument points to a caller's stack, which means nothing here, or to code or constants, of which the
+    caller has told already that they leave it."""
+    for key in value.keys:
+        address = key - program.base
+        if is_stack(key):
+            return True
+        if program.low <= key < program.high and (program.image.is_code(address) or program.is_constant(address)):
+            return True
+    return False
 
 
 _CONTROL: Dict[str, Callable[[Run, Operation], bool]] = {

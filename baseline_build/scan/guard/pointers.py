@@ -69,10 +69,12 @@ class Uses:
         self.function = function
         self.accesses: Set[Access] = set()
         self.passed: Set[Passed] = set()
-        # Pointers written to memory, and blocks of memory of known length that one instruction fills with something
-        # else than zeros, or copies from a variable: (at, pointer), (at, pointer, bytes).
+        # Pointers written to memory, and blocks of memory that one instruction fills with something else than zeros or
+        # copies from a variable: (at, pointer), (at, pointer, bytes where that is known).
         self.kept: Set[Tuple[int, Pointer]] = set()
-        self.filled: Set[Tuple[int, Pointer, int]] = set()
+        self.filled: Set[Tuple[int, Pointer, Optional[int]]] = set()
+        # What the function returns.
+        self.returned: Set[Pointer] = set()
         # Whether every byte of it could be read as instructions.
         self.complete = True
 
@@ -265,6 +267,8 @@ class _Walk:
             self._call(part)
             return True
         if kind in ("jumpi", "ret", "stop"):
+            if kind == "ret":
+                self.uses.returned |= self.held.registers.get(self.program.lifter.abi.result, _ANY)
             if kind == "jumpi":
                 self._hand_over(None, None, self.program.lifter.abi.pushed)
             return False
@@ -336,6 +340,9 @@ class _Walk:
             if count is not None and count.root == NUMBER and count.offset is not None:
                 return _moved(second, count.offset)
             return _moved(_either(first, second) if operation[1] == "add" else first, None)
+        if kind == "bin" and operation[1] == "and" and operation[4][0] == "i":
+            # Rounded to a multiple of something.
+            return _moved(self._value(operation[3]), None)
         return _ANY
 
     def _value(self, operand: Operand) -> Pointers:
@@ -411,9 +418,10 @@ class _Walk:
             harmless = value == frozenset([Pointer(NUMBER, 0)])
         else:
             harmless = all(pointer.root not in (FRAME, STATIC) for pointer in value)
-        counts = [p.offset for p in registers.get(1, _ANY) if p.root == NUMBER and p.offset is not None]
-        if counts and not harmless:
-            self.uses.filled.update((self.at, pointer, max(counts) * width) for pointer in registers.get(7, _ANY))
+        if not harmless:
+            counts = [p.offset for p in registers.get(1, _ANY) if p.root == NUMBER]
+            size = counts[0] * width if len(counts) == 1 and counts[0] is not None else None
+            self.uses.filled.update((self.at, pointer, size) for pointer in registers.get(7, _ANY))
         for number in (1, 6, 7):
             registers.pop(number, None)
 

@@ -14,6 +14,7 @@ from typing import Dict, Mapping, Optional
 
 MAX_KEYS = 40
 _EXPANDED_BITS = 5
+_EXPANDED_UNINFORMED = 2
 _NONE: Mapping[int, int] = {}
 
 
@@ -224,11 +225,11 @@ def _when(never: int, always: int, table: Mapping[int, int], low: int, bit: int,
 
 
 def spread(bits: Bits) -> Value:
-    """*bits* as a value; few unknown bits that tell something become constants, which are exact."""
+    """*bits* as a value; few unknown bits (more where they tell something) become constants, which are exact."""
     unknown = (1 << 64) - 1 & ~(bits.zero | bits.one)
     if not unknown:
         return Value({bits.one: 0})
-    if not bits.informed or bin(unknown).count("1") > _EXPANDED_BITS:
+    if bin(unknown).count("1") > (_EXPANDED_BITS if bits.informed else _EXPANDED_UNINFORMED):
         return Value(_NONE, bits)
     keys = {bits.one: 0}
     while unknown:

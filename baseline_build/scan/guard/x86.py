@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from .operations import THREAD, VECTORS, X86_64_ABI, Lifter, Operand, Operation, Step
+from .operations import SCRATCH, THREAD, VECTORS, X86_64_ABI, Lifter, Operand, Operation, Step
 
 _CONDITIONS = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
 _GROUP1 = ("add", "or", "adc", "sbb", "and", "sub", "xor", "cmp")
@@ -206,15 +206,22 @@ def _nothing(_: X86Lifter, __: Cursor, ___: int) -> _Ops:
     return []
 
 
+_CARRY = ("r", SCRATCH, 64, 0)
+
+
 def _arithmetic_operation(name: str, destination: Operand, source: Operand) -> _Ops:
     if name == "cmp":
         return [("cmp", destination, source)]
-    if name == "adc":
-        return _lost(destination)
-    if name == "sbb":
-        if destination == source:
-            return [("carry", destination)]
-        return _lost(destination)
+    if name == "sbb" and destination == source:
+        return [("carry", destination)]
+    if name in ("adc", "sbb"):
+        plain = "add" if name == "adc" else "sub"
+        return [
+            ("set", "b", _CARRY),
+            ("bin", plain, destination, destination, source, False),
+            ("bin", plain, destination, destination, _CARRY, False),
+            ("lost", (), None, True),
+        ]
     if destination == source and name in ("xor", "sub"):
         return [("mov", destination, ("i", 0)), ("test", destination, destination)]
     return [("bin", name, destination, destination, source, True)]

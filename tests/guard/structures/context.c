@@ -1,0 +1,104 @@
+/* A flag in a large structure, kept rightly, and one of the ways in which it gets another value than the CPU's answer.
+ *
+ * HOW names the way: what write_otherwise() does, and which structure work() is given.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "common.h"
+
+struct part {
+    int numbers[64];
+    int wide;
+};
+
+struct context {
+    char window[4096];
+    int level;
+    int wide;
+    struct part part;
+    long count;
+};
+
+struct owner {
+    long names[32];
+    struct context context;
+};
+
+enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER };
+
+static int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+static int doubled[8];
+static struct context fixed;
+static const struct context other = {.wide = 1, .part.wide = 1};
+
+NOINLINE static struct context *create(void)
+{
+    struct context *context = calloc(1, sizeof *context);
+    if (!context)
+        abort();
+    context->level = 3;
+    context->wide = HOW == LOWER ? HAS(3) != 0 : TEST != 0;
+    context->part.wide = context->wide;
+    return context;
+}
+
+NOINLINE static void run(int *out, const int *in, int wide)
+{
+    if (wide)
+        fast(out, in);
+    else
+        plain(out, in);
+}
+
+NOINLINE static void work(struct context *context, int *out, const int *in)
+{
+    context->count++;
+    run(out, in, HOW == PART ? context->part.wide : context->wide);
+}
+
+NOINLINE static void put(int *flag, int value) { *flag = value; }
+NOINLINE static void widen(struct part *part, int value) { part->wide = value; }
+NOINLINE static void own(struct owner *owner, int value) { owner->context.wide = value; }
+
+NOINLINE static void write_otherwise(struct context *context, int value)
+{
+    if (HOW == MEMBER)
+        context->wide = value;
+    if (HOW == ADDRESS)
+        put(&context->wide, value);
+    if (HOW == FILLED)
+        memset(context, value, sizeof *context);
+    if (HOW == COPIED)
+        memcpy(context, &other, sizeof *context);
+    if (HOW == PART)
+        widen(&context->part, value);
+}
+
+NOINLINE void dispatch(int *out, const int *in, int value)
+{
+    struct context *context = create();
+    struct owner *owner = calloc(1, sizeof *owner);
+    struct context local;
+    write_otherwise(context, value);
+    if (HOW == OWNER && owner) {
+        own(owner, value);
+        work(&owner->context, out, in);
+    } else if (HOW == VARIABLE) {
+        fixed.wide = value;
+        work(&fixed, out, in);
+    } else if (HOW == STACK) {
+        memset(&local, 0, sizeof local);
+        local.wide = value;
+        work(&local, out, in);
+    } else
+        work(context, out, in);
+    free(owner);
+    free(context);
+}
+
+int main(int argc, char **argv)
+{
+    BEGIN_ASKING();
+    dispatch(doubled, numbers, argc);
+    return doubled[7] != 16;
+}
