@@ -186,7 +186,9 @@ def _outcome(project: Path, output: Path, limit: float) -> Tuple[Outcome, str]:
         refusal = re.search(r"(BB\d\d\d: .*(?:\n\s+(?:why|fix|\S+: \S+).*)*)", text)
         verdict = "refused" if refusal else "not built"
         lines = refusal.group(1).strip().splitlines() if refusal else text.strip().splitlines()[-1:]
-        return Outcome(verdict, {}, seconds, " ".join(line.strip() for line in lines)[:400]), text
+        # the message without its advice, and without folders of this machine
+        note = re.sub(r"(?<![\w.])/\S*/", "", " ".join(line.strip() for line in lines)).partition(" why: ")[0]
+        return Outcome(verdict, {}, seconds, note[:300]), text
     report = scan_path(wheels[0])
     features: Dict[str, int] = {}
     for one in report.inputs:
