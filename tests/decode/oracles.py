@@ -101,7 +101,7 @@ class Listing(Oracle):
 
     stretch = 1 << 22
     options: Tuple[str, ...] = ()
-    unknown = re.escape(INVALID)
+    unknown = INVALID
     #: What it lists as instructions of their own although they are prefixes of the next one.
     prefixes: Optional[str] = None
 
@@ -121,11 +121,14 @@ class Listing(Oracle):
         if self.prefixes:
             # Joined with the next line, whose own address goes.
             listing = re.sub(rf"(:[ \t]+(?:{self.prefixes}))[ \t]*\n *[0-9a-f]+:[ \t]+", r"\1 ", listing)
+            listing = re.sub(rf"(:[ \t]+)(?:(?:{self.prefixes})[ \t]+)+(?={self.unknown})", r"\1", listing)
+        # objdump prints "(bad)" for an operand too, behind the name and its prefixes.
+        line = rf"^ *([0-9a-f]+):[ \t]+(\S+)(.*{re.escape(self.unknown)})?"
         lines = [
-            (int(place, 16) - address, name)
-            for place, name in re.findall(r"^ *([0-9a-f]+):[ \t]+(\S+)", listing, re.MULTILINE)
+            (int(place, 16) - address, self.unknown if unknown else name)
+            for place, name, unknown in re.findall(line, listing, re.MULTILINE)
         ]
-        invalid = frozenset(place for place, name in lines if re.fullmatch(self.unknown, name))
+        invalid = frozenset(place for place, name in lines if name == self.unknown)
         return Seen([place for place, _ in lines], len(code), invalid, lines=lines)
 
 

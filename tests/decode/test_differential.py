@@ -10,11 +10,15 @@ from typing import List
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from baseline_build.decode import instruction, sweep
+
 from ..tools import missing, require_tool
-from .differential import Code, Comparison, Oracle, rules, run
+from .differential import MACHINES, Code, Comparison, Oracle, collect, rules, run
+from .encodings import Collection, build
 from .oracles import oracle
 
 SLICE = 600_000  # bytes for each oracle
+PART = 1_200_000  # bytes whose distinct encodings each oracle is asked about
 LONG = 100_000_000  # instructions for each oracle
 
 
@@ -38,6 +42,32 @@ def test_slice(name: str, real_code: Code) -> None:
         comparison.compare(real_code._replace(data=part))
     assert comparison.instructions > 100_000
     assert not comparison.unexplained, told(comparison)
+
+
+@pytest.fixture(scope="module")
+def encodings(tmp_path_factory: pytest.TempPathFactory, real_code: Code) -> Collection:
+    folder = tmp_path_factory.mktemp("collector")
+    found = Collection(build(folder, require_tool("cc", "gcc", "clang")), room=1 << 8)
+    found.add(real_code.bits, real_code.data[:PART])
+    return found
+
+
+@pytest.mark.parametrize("name", ["iced", "capstone", "objdump", "llvm"])
+def test_distinct_encodings(name: str, encodings: Collection) -> None:
+    """A larger part of a real file, each distinct encoding asked about once."""
+    (comparison,) = run(encodings, [made(name)])
+    assert comparison.instructions == encodings.instructions > 3 * comparison.distinct > 30_000
+    assert not comparison.unexplained, told(comparison)
+
+
+def test_encodings_count_what_a_pass_counts(encodings: Collection, real_code: Code) -> None:
+    swept = sweep(MACHINES[real_code.bits], real_code.data[:PART], real_code.address)
+    found = list(encodings.encodings())
+    assert len(found) == len(encodings)
+    assert sum(one.count for one in found if one.length) == encodings.instructions == swept.instructions
+    assert sum(one.count for one in found if one.requirement) == len(swept.mark_addresses)
+    assert sum(one.count for one in found if not one.length) == encodings.undecoded
+    assert all(instruction(MACHINES[one.bits], one.data, 0).length == max(one.length, 1) for one in found[:2000])
 
 
 SOURCE = """
@@ -91,6 +121,33 @@ def test_a_difference_is_seen() -> None:
     assert sum(blind.unexplained.values()) == 8
 
 
+def test_a_difference_in_an_encoding_is_seen(tmp_path: Path) -> None:
+    """So are those of distinct encodings, weighed by how often each was met."""
+    found = Collection(build(tmp_path, require_tool("cc", "gcc", "clang")))
+    found.add(64, bytes.fromhex("c5f458c1 4889e5 f30fb8c1 90 e812345678 e878563412 0f04 c3") * 4)
+    assert (found.instructions, len(found), found.undecoded) == (28, 8, 4)  # the two calls are one; 04 c3 is an add; no code follows the last 0f
+    theirs = made("iced")
+    honest = Comparison(theirs)
+    honest.compare_encodings(found.encodings())
+    assert (honest.instructions, honest.distinct, honest.features) == (28, 8, 8)
+    assert not honest.unexplained, told(honest)
+
+    class Longer(type(theirs)):  # type: ignore[misc]
+        def decode(self, bits: int, data: bytes, address: int) -> object:
+            seen = super().decode(bits, data, address)
+            call = data.find(b"\xe8")
+            kept = [start for start in seen.starts if call < 0 or not call < start < call + 9]
+            return seen._replace(starts=kept, numbers=[n for s, n in zip(seen.starts, seen.numbers) if s in kept])
+
+    wrong = Comparison(Longer())
+    wrong.compare_encodings(found.encodings())
+    assert sum(wrong.unexplained.values()) >= 8
+    blind = Comparison(theirs)
+    blind._needs = {64: {}, 32: {}}
+    blind.compare_encodings(found.encodings())
+    assert sum(blind.unexplained.values()) == 8
+
+
 def test_every_rule_is_readable() -> None:
     found = rules()
     assert len(found) > 10
@@ -104,7 +161,8 @@ def test_hundred_million_instructions(name: str) -> None:
     paths: List[Path] = [
         Path(item) for item in os.environ.get("BASELINE_BUILD_TEST_BINARIES", "/usr/lib:/usr/bin").split(":")
     ]
-    (comparison,) = run([path for path in paths if path.exists()], [made(name)], LONG)
+    found = collect([path for path in paths if path.exists()], LONG, require_tool("cc", "gcc", "clang"))
+    (comparison,) = run(found, [made(name)])
     if comparison.instructions < LONG:
         missing(f"only {comparison.instructions:,} instructions below {paths}")
     assert not comparison.unexplained, told(comparison)

@@ -70,7 +70,8 @@ _MIRRORS: Dict[int, Mirror] = {}
 _MIRRORS_LOCK = threading.Lock()
 
 
-def _mirror(mode: int) -> Mirror:
+def mirror(mode: int) -> Mirror:
+    """The table of *mode* (64 or 32) as C reads it, one for the process."""
     machine = states(mode)
     with _MIRRORS_LOCK:
         if mode not in _MIRRORS:
@@ -83,7 +84,7 @@ class Pass:
 
     def __init__(self, library: Library, mode: int, code: Bytes, address: int, runs: List[Tuple[int, int]]) -> None:
         self.library = library
-        self.mirror = _mirror(mode)
+        self.mirror = mirror(mode)
         self.notes = Notes()
         ffi = library.ffi
         self.c = ffi.new("struct bb_x86_pass *")
