@@ -89,7 +89,8 @@ def rules() -> List[Rule]:
             *patterns, why = (cell.strip() for cell in line.split(" | "))
             for name, meaning in _PLACEHOLDERS:
                 patterns[1] = patterns[1].replace(name, meaning)
-            found.append(Rule(*(re.compile(pattern) for pattern in patterns), why))
+            name_of, data, ours, theirs = (re.compile(pattern) for pattern in patterns)
+            found.append(Rule(name_of, data, ours, theirs, why))
     return found
 
 
@@ -237,7 +238,7 @@ class Comparison:
         groups: Dict[Tuple[int, bool], List[Encoding]] = {}
         for one in found:
             groups.setdefault((one.bits, bool(one.length)), []).append(one)
-            self.instructions += one.count if one.length else 0
+            self.instructions += one.times if one.length else 0
             self.distinct += 1
         for (bits, valid), members in groups.items():
             while members:
@@ -273,7 +274,7 @@ class Comparison:
             if theirs != one.length or (theirs and self._unknown(one)):
                 ours_text = described(instruction(MACHINES[one.bits], one.data, 0), one.length)
                 theirs_text = f"{self.oracle.called(seen, index)}:{theirs}" if theirs else INVALID
-                self._record(Difference(self.oracle.name, one.bits, one.data, ours_text, theirs_text), one.count)
+                self._record(Difference(self.oracle.name, one.bits, one.data, ours_text, theirs_text), one.times)
             elif one.length and isinstance(self.oracle, Iced):
                 self._compare_needs(one, seen.numbers[index])
 
@@ -284,10 +285,10 @@ class Comparison:
     def _compare_needs(self, one: Encoding, number: int) -> None:
         theirs = self._needs[one.bits].get(number, frozenset())
         ours = requirement(MACHINES[one.bits], one.requirement)
-        self.features += one.count if theirs else 0
+        self.features += one.times if theirs else 0
         if ours != theirs:
             text = "+".join(sorted(ours)) or "none", "+".join(sorted(theirs)) or "none"
-            self._record(Difference("iced-features", one.bits, one.data, *text), one.count)
+            self._record(Difference("iced-features", one.bits, one.data, *text), one.times)
 
     def _record(self, found: Difference, count: int = 1) -> None:
         if self._explained(found, count):

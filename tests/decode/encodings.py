@@ -31,13 +31,14 @@ class Encoding(NamedTuple):
     :param data: 15 bytes as they were met first: the instruction and what stood behind it.
     :param length: of the instruction; 0 where this project's decoder sees none.
     :param requirement: number of the features it needs.
+    :param times: how often it was met.
     """
 
     data: bytes
     length: int
     bits: int
     requirement: int
-    count: int
+    times: int
 
     @property
     def code(self) -> bytes:

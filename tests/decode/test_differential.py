@@ -64,9 +64,9 @@ def test_encodings_count_what_a_pass_counts(encodings: Collection, real_code: Co
     swept = sweep(MACHINES[real_code.bits], real_code.data[:PART], real_code.address)
     found = list(encodings.encodings())
     assert len(found) == len(encodings)
-    assert sum(one.count for one in found if one.length) == encodings.instructions == swept.instructions
-    assert sum(one.count for one in found if one.requirement) == len(swept.mark_addresses)
-    assert sum(one.count for one in found if not one.length) == encodings.undecoded
+    assert sum(one.times for one in found if one.length) == encodings.instructions == swept.instructions
+    assert sum(one.times for one in found if one.requirement) == len(swept.mark_addresses)
+    assert sum(one.times for one in found if not one.length) == encodings.undecoded
     assert all(instruction(MACHINES[one.bits], one.data, 0).length == max(one.length, 1) for one in found[:2000])
 
 
@@ -125,7 +125,8 @@ def test_a_difference_in_an_encoding_is_seen(tmp_path: Path) -> None:
     """So are those of distinct encodings, weighed by how often each was met."""
     found = Collection(build(tmp_path, require_tool("cc", "gcc", "clang")))
     found.add(64, bytes.fromhex("c5f458c1 4889e5 f30fb8c1 90 e812345678 e878563412 0f04 c3") * 4)
-    assert (found.instructions, len(found), found.undecoded) == (28, 8, 4)  # the two calls are one; 04 c3 is an add; no code follows the last 0f
+    # The two calls are one encoding; 04 c3 is an add; nothing follows the last 0f.
+    assert (found.instructions, len(found), found.undecoded) == (28, 8, 4)
     theirs = made("iced")
     honest = Comparison(theirs)
     honest.compare_encodings(found.encodings())
