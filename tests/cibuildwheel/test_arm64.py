@@ -9,16 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.cibuildwheel.images import Image, Workshop
-from tests.cibuildwheel.test_cibuildwheel import copy_project, scan
+from tests.cibuildwheel.test_cibuildwheel import copy_project, extension_alone, scan
 from tests.tools import missing
 
 pytestmark = [pytest.mark.cibuildwheel, pytest.mark.long]
 
 ARM_IMAGE = Image("bookworm", arch="aarch64")
-_DATABASE = (
-    "import pathlib, sys, tempfile; sys.path.append(sys.argv[1]); import installed_check; "
-    "print(installed_check.check_database(pathlib.Path(tempfile.mkdtemp())))"
-)
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["extension", "whole"])
@@ -33,12 +29,7 @@ def test_native_build_for_arm64(workshop: Workshop, tool: Path, tmp_path: Path, 
     project = copy_project(tmp_path / "project")
     settings = {"CIBW_TEST_ENVIRONMENT": "QEMU_CPU=cortex-a53"}
     if not whole:
-        pyproject = project / "pyproject.toml"
-        text = pyproject.read_text(encoding="utf-8")
-        shorter, count = re.subn(r"\[\[tool\.baseline-build\.executables\]\]\n(?:[^\[\n].*\n|\n(?!\[))*", "", text)
-        assert count == 1
-        pyproject.write_text(shorter, encoding="utf-8")
-        settings["CIBW_TEST_COMMAND"] = f'python -c "{_DATABASE}" {{project}}/tests'
+        settings.update(extension_alone(project))
     out = tmp_path / "wheelhouse"
     result = workshop.cibuildwheel(tool, ARM_IMAGE, project, out, ARM_IMAGE.pythons, settings)
     (workshop.home / f"arm64-{'whole' if whole else 'extension'}.log").write_text(result.stdout)

@@ -33,6 +33,22 @@ def copy_project(target: Path, *parts: str) -> Path:
     return target
 
 
+_DATABASE = (
+    "import pathlib, sys, tempfile; sys.path.append(sys.argv[1]); import installed_check; "
+    "print(installed_check.check_database(pathlib.Path(tempfile.mkdtemp())))"
+)
+
+
+def extension_alone(project: Path) -> Dict[str, str]:
+    """Take the C++ program out of a copy of the *project*; settings that test what is left."""
+    pyproject = project / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    shorter, count = re.subn(r"\[\[tool\.baseline-build\.executables\]\]\n(?:[^\[\n].*\n|\n(?!\[))*", "", text)
+    assert count == 1
+    pyproject.write_text(shorter, encoding="utf-8")
+    return {"CIBW_TEST_COMMAND": f'python -c "{_DATABASE}" {{project}}/tests'}
+
+
 def step_seconds(output: str) -> Dict[str, List[float]]:
     """Seconds of each of cibuildwheel's steps, by the step's title, in order of appearance."""
     steps: Dict[str, List[float]] = {}
@@ -73,8 +89,9 @@ def test_example_project_on_cpython_and_pypy(workshop: Workshop, tool: Path, tmp
 
 def test_the_oldest_python_on_the_oldest_image(workshop: Workshop, tool: Path, tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
+    settings = extension_alone(project)
     out = tmp_path / "wheelhouse"
-    result = workshop.cibuildwheel(tool, OLD_IMAGE, project, out, OLD_IMAGE.pythons, {})
+    result = workshop.cibuildwheel(tool, OLD_IMAGE, project, out, OLD_IMAGE.pythons, settings)
     (workshop.home / "oldest.log").write_text(result.stdout)
     assert result.returncode == 0, result.stdout[-6000:]
     (wheel,) = out.glob("*.whl")
