@@ -133,6 +133,20 @@ def test_scan_of_an_installed_distribution(baseline: Call) -> None:
     assert json.loads(said.out)["inputs"][0]["path"].startswith("pip ")
 
 
+@pytest.mark.build
+@pytest.mark.parametrize(
+    ("options", "machine"),
+    [(["--platform", "manylinux_2_17_x86_64"], "x86-64"), (["--platform", "manylinux_2_28_aarch64"], "aarch64")],
+)
+def test_scan_of_a_requirement_from_the_index(baseline: Call, options: list[str], machine: str, tmp_path: Path) -> None:
+    said = baseline("scan", "markupsafe==3.0.3", *options, "--format", "json")
+    assert said.status == 0, said.err
+    (entry,) = json.loads(said.out)["inputs"]
+    assert entry["path"].startswith("markupsafe-3.0.3-")
+    assert [file["machine"] for file in entry["files"]] == [machine]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_scan_keeps_to_the_projects_settings(baseline: Call, bad: Path, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.baseline-build]\nlevel = { x86_64 = "x86-64-v3" }\n')
     assert baseline("scan", "bad", "--project", ".").status == 0

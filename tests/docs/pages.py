@@ -3,7 +3,8 @@
 An HTML comment in front of a fenced block says what the block is:
 
 * ``<!-- file: NAME -->``: the block is the content of that file;
-* ``<!-- edit: NAME OLD -> NEW -->``: OLD is replaced by NEW in that file (the block shows the outcome);
+* ``<!-- edit: NAME OLD -> NEW -->``: OLD is replaced by NEW in that file, where ``\\n``
+  stands for the end of a line (the block shows the outcome);
 * ``<!-- run -->``: the block's ``$`` lines are run, each must end with 0 and print what stands below it;
 * ``<!-- fail -->``: the same, but the last command must fail;
 * ``<!-- elsewhere: TEST -->``: that file of the tests runs what the block shows, or what it shows is the text of.
@@ -43,7 +44,7 @@ def steps(page: Path) -> List[Step]:
         if match.group(1) != "edit"
     ]
     found += [
-        (match.start(), Step("edit", match.group(1), f"{match.group(2)}\0{match.group(3)}"))
+        (match.start(), Step("edit", match.group(1), f"{match.group(2)}\0{match.group(3)}".replace("\\n", "\n")))
         for match in _EDIT.finditer(text)
     ]
     found += [(match.start(), Step("given", match.group(1), "")) for match in _GIVEN.finditer(text)]

