@@ -74,6 +74,11 @@ class Cell:
                 "the C++ compiler would run for an hour under emulation; tests/cibuildwheel/test_arm64.py builds, "
                 "repairs, scans and tests the extension alone, in an ARM64 image, for Debian's cp311"
             )
+        if str(self.row) == "aarch64-musl-zig":
+            return (
+                "refused: zig's unwinder for ARM64, which C++ with musl takes in, has memtag, SVE and SME instructions "
+                "that no test of the CPU guards; tests/toolchain/test_target.py builds C for it and repairs it to musllinux"
+            )
         if self.python == "pp311":
             return "bookworm has no PyPy 3.11; tests/cibuildwheel builds, repairs, scans and tests the wheel of " + (
                 "this cell in trixie's image" if str(self.row) == "x86_64-gnu-gcc" else "x86_64-gnu-gcc only"
