@@ -77,7 +77,7 @@ class Cell:
         if str(self.row) == "aarch64-musl-zig":
             return (
                 "refused: zig's unwinder for ARM64, which C++ with musl takes in, has memtag, SVE and SME instructions "
-                "that no test of the CPU guards; tests/toolchain/test_target.py builds C for it and repairs it to musllinux"
+                "that no test of the CPU guards; tests/toolchain/test_target.py builds and repairs C for it"
             )
         if self.python == "pp311":
             return "bookworm has no PyPy 3.11; tests/cibuildwheel builds, repairs, scans and tests the wheel of " + (
