@@ -10,11 +10,13 @@ from __future__ import annotations
 import heapq
 from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
+from .analysis import Analysis, entry_state
 from .detection import informed_resolvers
 from .fields import is_field
-from .interpreter import Analysis, Budget, ExhaustedError, Result, Run, entry_state
+from .interpreter import Run
 from .program import Program
 from .resolvers import tell
+from .results import Budget, ExhaustedError, Result
 from .state import THREADS, is_thread
 from .values import Value, join
 
@@ -51,6 +53,7 @@ class Discovery:
         self._last: Dict[int, Result] = {}
         # Functions that code which asks the CPU tells something of it.
         self._curious: Set[int] = set()
+        self._called_only: Dict[int, bool] = {}
         self._passed: Dict[int, Tuple[Value, ...]] = {}
         self._told: Dict[int, Optional[Tuple[Value, int, bool]]] = {}
 
@@ -181,9 +184,12 @@ class Discovery:
             if part in seen:
                 continue
             seen.add(part)
+            if not self.program.only_jumped(part):
+                wholes.add(part)
+                continue
             above = {self.program.function_of(at) for _, at in self.program.transfers(part, part + 1)} - {part}
             long = any(self.program.end_of(owner) - owner > _MAX_OWNER_SIZE for owner in above)
-            if long or not 0 < len(above) <= _MAX_OWNERS or above & self.given_up or not self.program.only_jumped(part):
+            if long or not 0 < len(above) <= _MAX_OWNERS or above & self.given_up:
                 wholes.add(part)
             else:
                 waiting.extend(above)
@@ -265,6 +271,12 @@ class Discovery:
 
     def _is_called_only(self, entry: int) -> bool:
         """Whether control comes to *entry* by a few direct calls and jumps and in no other way."""
+        known = self._called_only.get(entry)
+        if known is None:
+            known = self._called_only[entry] = self._seems_called_only(entry)
+        return known
+
+    def _seems_called_only(self, entry: int) -> bool:
         program = self.program
         if entry in program.entrances or program.function_of(entry) != entry:
             return False

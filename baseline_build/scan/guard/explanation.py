@@ -6,8 +6,8 @@ from collections import deque
 from typing import Deque, Dict, List, Optional, Tuple
 
 from .facts import EVERYTHING
-from .interpreter import Result
 from .reach import Edge, Node, Reach
+from .results import Result
 
 _MAX_NODES = 20_000
 

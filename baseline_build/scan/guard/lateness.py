@@ -10,8 +10,8 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..code import Mark
 from .graph import Graph
-from .interpreter import Result
 from .reach import Reach
+from .results import Result
 
 
 class Late(NamedTuple):

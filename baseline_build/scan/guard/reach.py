@@ -13,8 +13,8 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tu
 
 from .discovery import Discovery
 from .facts import EVERYTHING
-from .interpreter import Result
 from .program import Program
+from .results import Result
 
 
 class Node(NamedTuple):

@@ -8,8 +8,8 @@ nothing and ask for themselves.
 from __future__ import annotations
 
 from .program import Program
+from .questions import pattern
 from .state import STACK, State
-from .transfer import pattern
 from .values import Value
 
 _HWCAP, _HWCAP2 = 16, 26

@@ -1,0 +1,371 @@
+"""Calls: followed where that may tell something, and what a call that is not followed leaves behind."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from .analysis import SLOT, STACKED, Analysis, entry_state
+from .cells import Store
+from .fields import is_field
+from .operations import Operand, Operation
+from .program import NEVER_RETURN
+from .results import MAX_WRAPPER, Result
+from .state import ANYTHING, STACK, STACK_HIGH, State, is_stack
+from .transfer import Transfer
+from .values import PLAIN, UNDEFINED, Value, join, without_plain
+
+_MAX_DEPTH = 6
+_WIDEN_AT = (8, 30, 40)
+_WIDEN_LONG_AT = (2, 4, 6)
+_LONG = 4096
+
+
+class Calls(Transfer):
+    """One function, from *entry*, in one context; the subclass supplies control flow."""
+
+    def __init__(self, analysis: Analysis, entry: int, state: Optional[State], parents: Tuple[int, ...] = ()) -> None:
+        super().__init__(analysis.program, analysis.cells, analysis.fields, Result(entry))
+        self.analysis = analysis
+        self.entry = entry
+        self.parents = parents
+        self.function = analysis.program.function_of(entry)
+        self.ranges = [(self.function, analysis.program.end_of(self.function))]
+        if parents:
+            self.owner = analysis.program.function_of(parents[0])
+        self.inner = bool(parents)
+        self.walks = analysis.program.walks(self.function)
+        self.first = state if state is not None else entry_state(analysis)
+        self.states: Dict[int, State] = {}
+        self.visits: Dict[int, int] = {}
+        self.queue: List[Tuple[int, int]] = []
+        self.order = analysis.order(entry)
+        low, high = self.ranges[0]
+        self.patience = _WIDEN_LONG_AT if high - low > _LONG else _WIDEN_AT
+        self.pending: List[Store] = []
+
+    def execute(self) -> Result:
+        """Interpret until nothing changes."""
+        raise TypeError(self.entry)
+
+    def finish(self) -> Result:
+        """Hand over the stores, now that it is known whether the function asks the CPU."""
+        result = self.result
+        for store in self.pending:
+            if not (result.asks and store.value.plain and not store.lost) or is_field(store.address):
+                result.stores.append(store)
+            elif store.value is not PLAIN:
+                # Who asks the CPU may also be told what to answer: a person's choice, see the module cells.
+                result.stores.append(store._replace(value=without_plain(store.value)))
+        return result
+
+    def _load(self, address: int, size: int) -> Value:
+        self.result.stacked = self.result.stacked or STACK <= address < STACK + STACKED
+        return super()._load(address, size)
+
+    def note_store(self, address: int, size: int, value: Value) -> None:
+        """A store outside the stack."""
+        self.pending.append(Store(address, size, value, self.state.facts))
+        told = value.informed or (self.result.asks and bool(self.state.facts) and value.exact)
+        self.result.keeps = self.result.keeps or told
+
+    def note_loss(self, address: int) -> None:
+        """The address of a variable is in unknown hands."""
+        self.pending.append(Store(address, 8, PLAIN, 0, lost=True))
+
+    def _call_direct(self, operation: Operation) -> bool:
+        target = operation[1]
+        name = self.program.import_at(target)
+        if name is not None:
+            return self._call_import(name)
+        resolved = self.program.resolved(target)
+        if resolved is None:
+            return self._call_unknown()
+        if resolved == self.next:
+            # "call next; pop": asks for the program counter.
+            self._push_return()
+            return True
+        self.result.way(resolved, self.at, "call", self.state.facts)
+        return self._call(resolved)
+
+    def _call_indirect(self, operation: Operation) -> bool:
+        source = operation[1]
+        name = self.imported(source)
+        if name is not None:
+            return self._call_import(name)
+        value = self.read(source)
+        target = value.single
+        if target is not None and self.program.image.is_code(target - self.program.base):
+            address = target - self.program.base
+            self.result.way(address, self.at, "call", self.state.facts | value.keys[target])
+            return self._call(address)
+        self.escape(value)
+        if self.is_thread_descriptor(source):
+            return True
+        base, image = self.program.base, self.program.image
+        chosen = tuple(key - base for key in value.keys if image.is_code(key - base)) if value.exact else ()
+        return self._call_unknown(targets=chosen if len(chosen) == len(value.keys) else ())
+
+    def imported(self, source: Operand) -> Optional[str]:
+        """The import a call or jump through a fixed slot reaches."""
+        if source[0] != "m" or source[1] is not None or source[2] is not None:
+            return None
+        return self.program.image.imports.get(source[4] - self.program.base)
+
+    def _call_import(self, name: str) -> bool:
+        if name in NEVER_RETURN:
+            return False
+        if name == "__tls_get_addr":
+            return self.thread_address()
+        return self._call_unknown(name)
+
+    def _push_return(self) -> None:
+        abi = self.analysis.abi
+        stack = self.state.registers[abi.stack].single
+        if abi.pushed and stack is not None:
+            self.state.set_register(abi.stack, Value({stack - abi.pushed: 0}))
+            self.state.store(stack - abi.pushed, abi.pushed, Value({self.next + self.program.base: 0}))
+
+    def _call(self, target: int) -> bool:
+        """Follow the call where that may tell something; false when it never returns."""
+        self.result.callees.add(target)
+        self._note_arguments(target)
+        summary = self.analysis.followed.get(target)
+        if summary is None or target in self.parents or target == self.entry or len(self.parents) >= _MAX_DEPTH:
+            self.result.opaque.add(target)
+            if summary is None and ((self.result.asks and self._tells()) or self._informs(target)):
+                self.result.curious.add(target)
+            return self._call_unknown(targets=(target,))
+        if target in self.analysis.waiting:
+            return False
+        self.result.asks = self.result.asks or summary.asks
+        if not summary.small:
+            self.result.opaque.add(target)
+            return self._call_summarised(target, summary)
+        own = self._private()
+        inner = self._followed(target, self._for_callee(own=own, stacked=summary.stacked))
+        if inner.exit is None:
+            return bool(inner.unresolved) and self._call_unknown(targets=(target,))
+        if inner.keeps and inner.small and self._is_small():
+            self.result.keeps = True
+        self._come_back(inner, own=own)
+        return True
+
+    def _tells(self) -> bool:
+        """Whether a callee is told something of the CPU: by what it is given, or by being called at all."""
+        registers = self.state.registers
+        return bool(self.state.facts) or any(registers[number].tainted for number in self.analysis.abi.arguments)
+
+    def _informs(self, target: int) -> bool:
+        """Whether *target* is given what the CPU said, and looks at it."""
+        count = len(self.analysis.abi.arguments)
+        handed = self._handed()
+        reads = self.analysis.liveness.reads
+        for number, value in zip(self.analysis.abi.arguments, handed):
+            if self._is_answer(value) and reads(target, number):
+                return True
+        return any(self._is_answer(value) for value in handed[count:]) and self.fields.flow.takes_stacked(target)
+
+    def _is_answer(self, value: Value) -> bool:
+        """Whether *value* tells of the CPU, and is not one of the pointers chosen by that: who calls those is found
+        where they are chosen."""
+        low = self.program.low
+        told = any(facts and key < low for key, facts in value.keys.items())
+        return told or (value.bits is not None and value.bits.informed)
+
+    def _handed(self) -> Tuple[Value, ...]:
+        """What a call here hands over: argument registers, and the lower half of each argument on the stack."""
+        state = self.state
+        stack = state.registers[self.analysis.abi.stack].single
+        stacked: List[Value] = [PLAIN] * (STACKED // 8)
+        if stack is not None:
+            known = [state.known(stack + at, SLOT) for at in range(0, STACKED, 8)]
+            stacked = [PLAIN if value is None or value.undefined else value for value in known]
+        return (*(state.registers[number] for number in self.analysis.abi.arguments), *stacked)
+
+    def _note_arguments(self, target: int) -> None:
+        state = self.state
+        passed = self._handed()
+        known = self.result.arguments.get(target, (UNDEFINED,) * len(passed))
+        self.result.arguments[target] = tuple(
+            join(before, 0, value, state.facts) for before, value in zip(known, passed)
+        )
+
+    def _is_small(self) -> bool:
+        return self.result.steps <= MAX_WRAPPER
+
+    def _call_summarised(self, target: int, summary: Result) -> bool:
+        """A long callee: what it tells whatever its arguments are."""
+        if summary.exit is None:
+            return bool(summary.unresolved) and self._call_unknown(targets=(target,))
+        self._call_unknown(targets=(target,))
+        abi = self.analysis.abi
+        for register in (abi.result, abi.second):
+            self.state.registers[register] = summary.exit.registers[register]
+        self.state.facts |= summary.exit.facts
+        return True
+
+    def _private(self) -> bool:
+        """Whether a callee cannot reach our stack."""
+        state = self.state
+        if state.escaped < STACK_HIGH:
+            return False
+        return not any(is_stack(key) for number in self.analysis.abi.arguments for key in state.registers[number].keys)
+
+    def _for_callee(self, *, own: bool, stacked: bool) -> State:
+        """The state a callee begins with.
+
+        :param own: it cannot reach our stack, so it need not know of it,
+        :param stacked: apart from arguments there.
+        """
+        abi = self.analysis.abi
+        state = self.state.copy()
+        stack = state.registers[abi.stack].single
+        if own:
+            low = stack if stacked and stack is not None else STACK_HIGH
+            state.memory = {
+                at if not is_stack(at) else at - low + STACK: slot
+                for at, slot in state.memory.items()
+                if not is_stack(at) or low <= at < low + STACKED
+            }
+            stack = STACK
+            state.havoc = STACK - abi.pushed
+        if stack is not None and abi.pushed:
+            state.registers[abi.stack] = Value({stack - abi.pushed: 0})
+        for number in range(len(state.registers) - 4):
+            if number not in abi.arguments and number != abi.stack:
+                state.registers[number] = PLAIN
+        state.flags = None
+        state.origins = {}
+        state.vectors = [()] * len(state.vectors)
+        state.facts = 0
+        return state
+
+    def _followed(self, target: int, state: State) -> Result:
+        key = (
+            target,
+            tuple(state.registers[number] for number in (*self.analysis.abi.arguments, self.analysis.abi.stack)),
+            tuple(sorted(state.memory.items(), key=lambda item: item[0])),
+            state.havoc, state.escaped, state.opened, self.parents, self.entry, self.cells.version,
+        )  # fmt: skip
+        analysis = self.analysis
+        found = analysis.memo.get(key)
+        if found is None:
+            run = type(self)(analysis, target, state, (*self.parents, self.entry))
+            found = run.execute()
+            analysis.memo[key] = found
+        here = self.state.facts
+        own = self.result
+        for way, facts in found.ways.items():
+            own.way(way.target, way.at, way.kind, facts | here)
+        for address, facts in found.facts.items():
+            own.facts[address] = own.facts.get(address, -1) & (facts | here)
+        for address, told in found.tests.items():
+            own.tests[address] = own.tests.get(address, 0) | told
+        own.opaque |= found.opaque
+        own.callees |= found.callees
+        self.pending.extend(store._replace(facts=store.facts | here) for store in found.stores)
+        self.result.reads |= found.reads
+        for callee, passed in found.arguments.items():
+            known = self.result.arguments.get(callee, (UNDEFINED,) * len(passed))
+            self.result.arguments[callee] = tuple(
+                join(before, 0, value, self.state.facts) for before, value in zip(known, passed)
+            )
+        return found
+
+    def _come_back(self, inner: Result, *, own: bool) -> None:
+        abi = self.analysis.abi
+        after = inner.exit
+        if after is None:
+            return
+        state = self.state
+        kept = {number: state.registers[number] for number in (*abi.saved, abi.stack)}
+        saved_origins = {number: at for number, at in state.origins.items() if number in kept and is_stack(at)}
+        facts = state.facts
+        before = state
+        self.state = state = after.copy()
+        if own:
+            state.memory = {at: slot for at, slot in state.memory.items() if not is_stack(at)}
+            state.memory.update({at: slot for at, slot in before.memory.items() if is_stack(at)})
+            state.havoc, state.escaped, state.opened = before.havoc, before.escaped, before.opened
+        for number in range(len(state.registers) - 4):
+            if number in kept:
+                state.registers[number] = kept[number]
+            elif number not in (abi.result, abi.second):
+                state.registers[number] = PLAIN
+        state.facts |= facts
+        state.flags = None
+        state.origins = saved_origins
+        state.vectors = [()] * len(state.vectors)
+        stack = state.registers[abi.stack].single
+        if stack is not None:
+            for at in [at for at in state.memory if is_stack(at) and at < stack]:
+                del state.memory[at]
+
+    def _escape_stacked(self, targets: Sequence[int]) -> bool:
+        """Arguments beyond those in registers lie at the stack pointer; whether any comes from what the CPU said."""
+        state = self.state
+        stack = state.registers[self.analysis.abi.stack].single
+        tainted = False
+        for at in range(stack, stack + STACKED, 8) if stack is not None else ():
+            slot = state.memory.get(at)
+            if slot is None or (self._points(slot[1]) and not self._takes_stacked(targets)):
+                continue
+            tainted = tainted or slot[1].tainted
+            if slot[1].keys:
+                self.escape(slot[1])
+        return tainted
+
+    def _takes_stacked(self, targets: Sequence[int]) -> bool:
+        """Whether one of *targets* (none: it is not known which) may read arguments on the stack."""
+        program = self.program
+        return not targets or any(
+            program.end_of(target) - target > _LONG or self.fields.flow.takes_stacked(target) for target in targets
+        )
+
+    def _call_unknown(self, name: Optional[str] = None, targets: Sequence[int] = ()) -> bool:
+        """A call that is not followed: everything others were told of may change.
+
+        :param name: of the import it reaches, where that is known.
+        :param targets: the functions in this file that it may reach, where that is known.
+        """
+        if name is not None and name in self.program.answers:
+            return self._ask_library(name)
+        state = self.state
+        abi = self.analysis.abi
+        tainted = False
+        for number in abi.arguments:
+            value = state.registers[number]
+            if value is PLAIN or (
+                value.keys and targets and not any(self.analysis.liveness.reads(target, number) for target in targets)
+            ):
+                continue
+            tainted = tainted or value.tainted
+            self.escape(value)
+        tainted = self._escape_stacked(targets) or tainted
+        low = state.escaped
+        if low < STACK_HIGH:
+            for at, (_, value) in list(state.memory.items()):
+                if at >= low and is_stack(at):
+                    tainted = tainted or value.tainted
+                    self.escape(value)
+            state.forget_above(low)
+        for at, (size, value) in [item for item in state.memory.items() if not is_stack(item[0])]:
+            survivor = self.cells.survive(at, size, value)
+            if survivor is None:
+                del state.memory[at]
+            else:
+                state.memory[at] = (size, survivor)
+        state.after_call(abi)
+        if tainted:
+            state.registers[abi.result] = ANYTHING
+        return True
+
+    def _ask_library(self, name: str) -> bool:
+        """A call of getauxval, which looks a number up: it keeps no pointer and writes no variable."""
+        abi = self.analysis.abi
+        argument = self.state.registers[abi.arguments[0]]
+        answer = self.answer_of(name, argument)
+        self.state.after_call(abi)
+        if answer is not None or argument.tainted:
+            self.state.registers[abi.result] = ANYTHING if answer is None else answer
+        return True

@@ -1,0 +1,94 @@
+"""What one run over a function found, and how much a run may cost."""
+
+from __future__ import annotations
+
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+
+from .cells import Store
+from .state import State
+from .values import UNDEFINED, Value
+
+MAX_FOLLOWED = 300
+MAX_WRAPPER = 120
+
+
+class Way(NamedTuple):
+    """Control, or a pointer through which it may come, goes to ``target`` from ``at`` where ``facts`` hold."""
+
+    target: int
+    at: int
+    kind: str  # "call", "jump", "pointer", "span" (see Transfer.escape)
+
+
+class Test(NamedTuple):
+    """A branch or choice that tells something of the CPU: the facts on either outcome."""
+
+    at: int
+    facts: int
+
+
+class Budget:
+    """Steps of interpretation left; shared by all runs of a file."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+
+class ExhaustedError(Exception):
+    """The budget is used up. Caught where the run was begun."""
+
+
+class Result:
+    """What one run over a function found; facts are relative to the function's entry."""
+
+    def __init__(self, entry: int) -> None:
+        self.entry = entry
+        self.ways: Dict[Way, int] = {}
+        self.tests: Dict[int, int] = {}
+        # Facts at every instruction that was reached.
+        self.facts: Dict[int, int] = {}
+        self.exit: Optional[State] = None
+        self.asks = False
+        self.unresolved: Set[int] = set()
+        self.callees: Set[int] = set()
+        self.reads: Set[int] = set()
+        # Instructions of its own, without those of the functions it follows calls to.
+        self.steps = 0
+        self.stores: List[Store] = []
+        # Direct callee -> what its argument registers may hold, from all calls to it here.
+        self.arguments: Dict[int, Tuple[Value, ...]] = {}
+        # Direct callees that were not followed with what they are told here.
+        self.opaque: Set[int] = set()
+        # Those of them that are told something of the CPU.
+        self.curious: Set[int] = set()
+        # Reads arguments on the stack.
+        self.stacked = False
+        # Writes what the CPU said to a cell, or through a pointer nothing is known of.
+        self.keeps = False
+
+    def way(self, target: int, at: int, kind: str, facts: int) -> None:
+        """Record a way; seen twice, only what holds both times holds."""
+        key = Way(target, at, kind)
+        self.ways[key] = self.ways.get(key, -1) & facts
+
+    @property
+    def returned(self) -> Value:
+        """The result register at the return."""
+        if self.exit is None:
+            return UNDEFINED
+        return self.exit.registers[0]
+
+    @property
+    def informative(self) -> bool:
+        """Whether a caller learns something of the CPU from a call."""
+        return self.keeps or (self.exit is not None and (bool(self.exit.facts) or self.returned.informed))
+
+    @property
+    def tiny(self) -> bool:
+        """Whether it is cheap to interpret it for every call there is."""
+        return self.steps <= MAX_WRAPPER
+
+    @property
+    def small(self) -> bool:
+        """Whether it is cheap to interpret it again for each of its callers."""
+        return self.steps <= MAX_FOLLOWED
