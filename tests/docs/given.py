@@ -43,6 +43,7 @@ def _fastsum(folder: Path, name: str) -> None:
     paths = sysconfig.get_paths()
     headers = [f"-I{paths['include']}", f"-I{paths['platinclude']}"]
     flags = ["-shared", "-fPIC", "-O3", "-mavx2", "-g", f"-ffile-prefix-map={folder}=src", *headers]
+    flags += ["-Wl,--no-as-needed", "-lc"]
     _wheel(folder, name, "fastsum/_sum.abi3.so", compile_file(folder / "_sum.abi3.so", _PYTHON, *flags))
 
 

@@ -107,6 +107,17 @@ def test_every_console_block_is_run_somewhere() -> None:
     assert {name for name in named if not (ROOT / name).is_file()} == set()
 
 
+def test_the_architecture_page_names_every_room() -> None:
+    import re
+
+    text = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    package = ROOT / "baseline_build"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")} | {path.stem for path in package.glob("*.py")}
+    assert named == rooms - {"__init__", "__main__", "setup"}
+
+
 def test_generated_pages_are_current() -> None:
     command = [sys.executable, str(DOCS / "generate.py"), "--check"]
     result = subprocess.run(command, capture_output=True, text=True)
