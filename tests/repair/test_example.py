@@ -10,7 +10,9 @@ from typing import List
 
 import pytest
 
+from baseline_build import reproduce
 from baseline_build.repair import RepairOptions, repair_wheel
+from tests.conftest import ROOT
 from tests.tools import missing, require_tool
 
 from .wheels import x86_only
@@ -54,6 +56,22 @@ def test_other_tools_accept_it(repaired: Path, checker: List[str]) -> None:
 
 def test_it_is_the_same_twice(repaired: Path, example_wheel: Path, tmp_path: Path) -> None:
     assert repair_wheel(example_wheel, tmp_path).wheel.read_bytes() == repaired.read_bytes()
+
+
+@pytest.mark.long
+def test_it_is_the_same_from_two_folders_and_an_hour_apart(tmp_path: Path) -> None:
+    """Wheel, sdist and repaired wheel; everything is compiled twice."""
+    x86_only()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    made, differences = reproduce.build_twice(ROOT, scratch)
+    assert differences == ()
+    assert sorted("".join(path.suffixes[-2:]) for path in made)[-1] == ".tar.gz"
+    wheels = sorted(scratch.glob("*/out/*.whl"))
+    assert len(wheels) == 2
+    repaired = [repair_wheel(wheel, tmp_path / str(number)).wheel for number, wheel in enumerate(wheels)]
+    assert repaired[0].name == repaired[1].name
+    assert repaired[0].read_bytes() == repaired[1].read_bytes()
 
 
 def test_it_lives_on_the_oldest_cpu(example_wheel: Path, tmp_path: Path) -> None:
