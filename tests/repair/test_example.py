@@ -66,7 +66,7 @@ def test_it_is_the_same_from_two_folders_and_an_hour_apart(tmp_path: Path) -> No
     scratch.mkdir()
     made, differences = reproduce.build_twice(ROOT, scratch)
     assert differences == ()
-    assert sorted("".join(path.suffixes[-2:]) for path in made)[-1] == ".tar.gz"
+    assert {path.suffix for path in made} == {".whl", ".gz"}
     wheels = sorted(scratch.glob("*/out/*.whl"))
     assert len(wheels) == 2
     repaired = [repair_wheel(wheel, tmp_path / str(number)).wheel for number, wheel in enumerate(wheels)]
