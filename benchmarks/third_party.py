@@ -73,8 +73,6 @@ PROJECTS = (
         ("numpy",),
     ),
     Project("fasttext==0.9.3", "import fasttext; fasttext.tokenize('a b')", ("numpy", "pybind11", "setuptools")),
-    Project("ssm-simulators==0.12.5", "import cssm", ("numpy", "scipy", "pandas")),
-    Project("pyhash==0.9.3", "import pyhash; assert pyhash.fnv1_32()('a')"),
     Project("crc32c==2.7.1", "import crc32c; assert crc32c.crc32c(b'123456789') == 0xE3069283"),
     Project("pybase64==1.5.1", "import pybase64; assert pybase64.b64encode(b'ab' * 99)"),
     Project("MarkupSafe==3.0.2", "import markupsafe._speedups"),
