@@ -20,13 +20,13 @@ from dataclasses import dataclass, field
 from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 from .. import decode
-from ..decode.model import Flow, Instruction
+from ..decode.model import Flow, Instruction, Sweep
 from ..isa import Level, Machine
 from .code import Code, Mark, Ranges, joined
 from .references import References, loaded_size
 
 BEHIND, AHEAD = 96, 128  # bytes of the neighbourhood
-MAX_STEPS = 400_000  # instructions followed in one file
+MAX_STEPS = 3_000_000  # branches, references and instructions near them that are followed in one file
 MAX_WINDOWS = 20_000
 
 # Instructions that no process of a user can execute (Intel SDM vol. 2, #GP(0) by CPL or IOPL; Arm ARM, EL1 and up).
@@ -209,9 +209,12 @@ class _Flow:
         self._owned = owned
         self._pointers = pointers
         self._privileged = privileged
+        self._undecoded = [start for start, _ in code.undecoded()]
         self._indirect: List[int] = []
         self._complete = True
+        self._straight: List[Span] = []
         self._reached = self._follow()
+        self._passed = Ranges(joined(self._straight))
 
     def knows(self, address: int) -> bool:
         """Whether *address* lies in one of the places."""
@@ -220,7 +223,7 @@ class _Flow:
 
     def unreached(self, address: int, function: Optional[Span]) -> bool:
         """Whether nothing leads to *address*; never where the function around it jumps to unknown places."""
-        if not self._complete or address in self._reached:
+        if not self._complete or address in self._reached or self._passed.hold(address):
             return False
         return function is None or not any(function[0] <= place < function[1] for place in self._indirect)
 
@@ -233,7 +236,7 @@ class _Flow:
                 step = self.code.instruction_at(address)
                 if step is None:
                     break
-                if len(reached) >= MAX_STEPS:
+                if len(reached) + len(self._straight) >= MAX_STEPS:
                     self._complete = False
                     return reached
                 reached.add(address)
@@ -247,8 +250,36 @@ class _Flow:
                     self._indirect.append(address)
                 if step.flow in _ENDS:
                     break
-                address += step.length
+                following = address + step.length
+                address = self._next_stop(following) if self._is_swept(address) else following
+                if address > following:
+                    self._straight.append((following, address))
         return reached
+
+    def _is_swept(self, address: int) -> bool:
+        """Whether the sweep, too, saw an instruction at *address*: what follows there is then known from it."""
+        sweep = self._sweep(address)
+        if sweep is None:
+            return False
+        for starts in (sweep.branch_addresses, sweep.reference_addresses):
+            index = bisect_left(starts, address)
+            if index < len(starts) and starts[index] == address:
+                return True
+        return False
+
+    def _next_stop(self, address: int) -> int:
+        """The first place from *address* on at which the sweep saw anything but plain instructions."""
+        sweep = self._sweep(address)
+        if sweep is None:
+            return address
+        stops = []
+        for starts in (sweep.branch_addresses, sweep.reference_addresses, self._undecoded):
+            index = bisect_left(starts, address)
+            stops += starts[index : index + 1]
+        return min(stops, default=address)
+
+    def _sweep(self, address: int) -> Optional[Sweep]:
+        return next((sweep for region, sweep in self.code.sweeps if region.address <= address < region.end), None)
 
     def _roots(self) -> List[int]:
         """Functions and direct branch targets in the places, and pointers to plausible code."""
