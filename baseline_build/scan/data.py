@@ -272,7 +272,7 @@ class _Flow:
         sweep = self._sweep(address)
         if sweep is None:
             return address
-        stops = []
+        stops: List[int] = []
         for starts in (sweep.branch_addresses, sweep.reference_addresses, self._undecoded):
             index = bisect_left(starts, address)
             stops += starts[index : index + 1]
