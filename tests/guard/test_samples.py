@@ -27,14 +27,24 @@ X86 = Target(
 
 AARCH64 = Target(
     name="aarch64",
-    compilers={"gcc": ("aarch64-linux-gnu-gcc",), "clang": ("clang", "--target=aarch64-linux-gnu")},
+    compilers={"gcc": ("aarch64-linux-gnu-gcc",), "clang": ("clang", "--target=aarch64-linux-gnu", "-fuse-ld=lld")},
     twins=twins("(HWCAP&1ul<<7)", "HWCAP&1ul<<20"),
     raw="-DRAW=16",
     emulator=("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"),
     old="cortex-a53",
     new="max",
     olds={},
-    unfollowed=frozenset(),
+    unfollowed=frozenset(
+        (
+            *((compiler, level, "structure") for compiler in ("gcc", "clang") for level in ("-O0", "-O2", "-O3")),
+            ("gcc", "-O0", "asked"),
+            ("gcc", "-O0", "threaded"),
+            ("clang", "-O0", "asked"),
+            ("clang", "-O0", "cached"),
+            ("clang", "-O0", "levels"),
+            ("clang", "-O0", "threaded"),
+        )
+    ),
 )
 
 TARGETS = {target.name: target for target in (X86, AARCH64)}
