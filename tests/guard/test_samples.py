@@ -17,12 +17,8 @@ X86 = Target(
     old="Opteron_G1,-sse3",
     new="Haswell-noTSX",
     olds={"lower": "Haswell-noTSX,-avx2"},
-    unfollowed=frozenset((
-        ("gcc", "-O0", "moved"), ("gcc", "-O0", "raw"), ("gcc", "-O0", "same"),
-        ("clang", "-O0", "lazy"), ("clang", "-O0", "moved"), ("clang", "-O0", "raw"),
-        ("clang", "-O2", "levels"), ("clang", "-O2", "mask"), ("clang", "-O2", "table"),
-        ("clang", "-O3", "levels"), ("clang", "-O3", "mask"), ("clang", "-O3", "table"),
-    )),
+    # There a helper's answer and what it wrote through a pointer belong together, which no value says.
+    unfollowed=frozenset([("gcc", "-O0", "raw"), ("clang", "-O0", "raw")]),
 )  # fmt: skip
 
 AARCH64 = Target(
