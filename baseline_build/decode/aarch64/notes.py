@@ -1,49 +1,20 @@
-"""The growing answer of one sweep."""
+"""The growing answer of one sweep over ARM64 code, whose instructions all have four bytes."""
 
 from __future__ import annotations
 
 from array import array
-from typing import List, Tuple, Union
 
+from .. import notes
 from ..model import Sweep
+from ..notes import Bytes
 
-Bytes = Union[bytes, bytearray, memoryview]
+__all__ = ["Bytes", "Notes"]
 
 
-class Notes:
-    """What the engines write down; the arrays are those of :class:`~baseline_build.decode.model.Sweep`."""
-
-    def __init__(self) -> None:
-        self.instructions = 0
-        self.mark_addresses = array("Q")
-        self.mark_requirements = array("H")
-        self.branch_addresses = array("Q")
-        self.branch_flows = array("B")
-        self.branch_targets = array("Q")
-        self.reference_addresses = array("Q")
-        self.reference_targets = array("Q")
-        self.undecoded: List[Tuple[int, int]] = []
-
-    def skip(self, address: int, length: int) -> None:
-        """Note *length* bytes that are no instruction."""
-        if self.undecoded and sum(self.undecoded[-1]) == address:
-            start, before = self.undecoded[-1]
-            self.undecoded[-1] = (start, before + length)
-        else:
-            self.undecoded.append((address, length))
+class Notes(notes.Notes):
+    """What the engines write down."""
 
     def sweep(self) -> Sweep:
         """The answer."""
-        return Sweep(
-            self.instructions,
-            self.mark_addresses,
-            array("B", b"\4" * len(self.mark_addresses)),
-            self.mark_requirements,
-            self.branch_addresses,
-            array("B", b"\4" * len(self.branch_addresses)),
-            self.branch_flows,
-            self.branch_targets,
-            self.reference_addresses,
-            self.reference_targets,
-            tuple(self.undecoded),
-        )
+        marks, branches = len(self.mark_addresses), len(self.branch_addresses)
+        return self.told(array("B", b"\4" * marks), array("B", b"\4" * branches))

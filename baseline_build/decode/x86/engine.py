@@ -7,9 +7,11 @@ up to ModRM. The compiled engine walks the same entries.
 from __future__ import annotations
 
 from array import array
-from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple
 
+from .. import notes
 from ..model import Flow, Instruction, Sweep
+from ..notes import ADDRESSES, Bytes
 from .automaton import states
 from .entries import (
     FLOW_MASK,
@@ -30,8 +32,6 @@ from .entries import (
 from .prefixes import LONGEST, TARGET_16, TARGET_ABSOLUTE
 from .states import States
 
-Bytes = Union[bytes, bytearray, memoryview]
-_ADDRESSES = 0xFFFFFFFFFFFFFFFF
 _PADDING = bytes(32)
 
 
@@ -40,46 +40,17 @@ def requirement(number: int) -> FrozenSet[str]:
     return REQUIREMENTS.sets[number]
 
 
-class Notes:
+class Notes(notes.Notes):
     """What a pass has found so far; both engines fill one."""
 
     def __init__(self) -> None:
-        self.instructions = 0
-        self.mark_addresses = array("Q")
+        super().__init__()
         self.mark_lengths = array("B")
-        self.mark_requirements = array("H")
-        self.branch_addresses = array("Q")
         self.branch_lengths = array("B")
-        self.branch_flows = array("B")
-        self.branch_targets = array("Q")
-        self.reference_addresses = array("Q")
-        self.reference_targets = array("Q")
-        self.undecoded: List[Tuple[int, int]] = []
-
-    def skip(self, address: int, length: int) -> None:
-        """Bytes without meaning; joined with those before them where they touch."""
-        address &= _ADDRESSES
-        if self.undecoded and sum(self.undecoded[-1]) & _ADDRESSES == address:
-            start, before = self.undecoded[-1]
-            self.undecoded[-1] = (start, before + length)
-        else:
-            self.undecoded.append((address, length))
 
     def sweep(self) -> Sweep:
         """The result as the room's model."""
-        return Sweep(
-            self.instructions,
-            self.mark_addresses,
-            self.mark_lengths,
-            self.mark_requirements,
-            self.branch_addresses,
-            self.branch_lengths,
-            self.branch_flows,
-            self.branch_targets,
-            self.reference_addresses,
-            self.reference_targets,
-            tuple(self.undecoded),
-        )
+        return self.told(self.mark_lengths, self.branch_lengths)
 
     def note(self, machine: States, code: bytes, base: int, start: int, last: int, entry: int, limit: int) -> int:
         """Takes in the instruction at ``code[start:]`` whose last looked-at byte is ``code[last]``.
@@ -97,17 +68,17 @@ class Notes:
                 return 0
         address = base + start
         if number:
-            self.mark_addresses.append(address & _ADDRESSES)
+            self.mark_addresses.append(address & ADDRESSES)
             self.mark_lengths.append(length)
             self.mark_requirements.append(number)
         flow = entry >> FLOW_SHIFT & FLOW_MASK
         if flow:
-            self.branch_addresses.append(address & _ADDRESSES)
+            self.branch_addresses.append(address & ADDRESSES)
             self.branch_lengths.append(length)
             self.branch_flows.append(flow)
             self.branch_targets.append(target_of(machine.mode, code, base, last, end, entry) or 0)
         if entry >> REFERENCE_SHIFT & REFERENCE_MASK:
-            self.reference_addresses.append(address & _ADDRESSES)
+            self.reference_addresses.append(address & ADDRESSES)
             self.reference_targets.append(reference_of(code, base, last, end, entry) or 0)
         return length
 
@@ -123,7 +94,7 @@ def target_of(mode: int, code: bytes, base: int, last: int, end: int, entry: int
     target = base + end + int.from_bytes(code[last + 1 : last + 1 + size], "little", signed=True)
     if kind == TARGET_16:
         return target & 0xFFFF
-    return target & (_ADDRESSES if mode == 64 else 0xFFFFFFFF)
+    return target & (ADDRESSES if mode == 64 else 0xFFFFFFFF)
 
 
 def reference_of(code: bytes, base: int, last: int, end: int, entry: int) -> Optional[int]:
@@ -135,7 +106,7 @@ def reference_of(code: bytes, base: int, last: int, end: int, entry: int) -> Opt
         return int.from_bytes(code[last + 1 : last + 9], "little")
     if kind in (REFERENCE_RELATIVE, REFERENCE_RELATIVE_32):
         target = base + end + int.from_bytes(code[last + 1 : last + 5], "little", signed=True)
-        return target & (_ADDRESSES if kind == REFERENCE_RELATIVE else 0xFFFFFFFF)
+        return target & (ADDRESSES if kind == REFERENCE_RELATIVE else 0xFFFFFFFF)
     return int.from_bytes(code[last + 1 : last + 5], "little")
 
 
