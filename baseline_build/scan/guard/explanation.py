@@ -37,7 +37,22 @@ def _test(reach: Reach, result: Result, wanted: int) -> Optional[str]:
         return None
     program = reach.program
     title = program.facts.title(result.tests[best] & wanted)
-    return f"test of {title} in {program.label(result.entry)} at {best:#x}"
+    return f"test of {title} in {program.label(result.entry)} at {best:#x}{_field_read(reach, result, wanted)}"
+
+
+def _field_read(reach: Reach, result: Result, wanted: int) -> str:
+    """Where the flag is kept that a function tests, when it is a member of a structure."""
+    analysis = reach.discovery.analysis
+    for field in analysis.fields:
+        value = analysis.cells.stored(field.address, field.size)
+        if field.address in result.reads and any(told & wanted for told in value.keys.values()):
+            writers = sorted({reach.program.label(at) for at in field.writers})
+            more = f" and {len(writers) - 2} more" if len(writers) > 2 else ""
+            return (
+                f" (of the flag at offset {field.displacement:#x} of a structure, written only with what the CPU said, "
+                f"in {', '.join(writers[:2])}{more})"
+            )
+    return ""
 
 
 def _test_above(reach: Reach, start: Node, needed: int) -> Optional[str]:

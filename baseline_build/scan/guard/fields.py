@@ -23,70 +23,29 @@ small structures unproven. Only machines whose instructions hold displacements a
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from functools import cached_property
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 from ...isa import Machine
-from .pointers import FRAME, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer, PointerFlow
+from .field_search import SMALLEST, Field, Numbers, Search
+from .pointer_flow import PointerFlow
+from .pointers import FRAME, NUMBER, STATIC
 from .program import Program
 
-# Displacements of one byte reach to 127; above, four bytes of the instruction tell the displacement.
-SMALLEST = 128
-_LARGEST_STORE = 64
 _MAX_FIELDS = 24
-_MAX_NAMES = 6
-_MAX_DEPTH = 12
-_MAX_STRUCTURES = 400
 _MAX_STEPS = 1_500_000
 _MAX_CODE = 24 << 20
-_NEAR = 128
 _OWN = (FRAME, STATIC, NUMBER)
+# The largest displacement that _SMALL_NUMBER of the search finds.
+LARGEST = (1 << 20) - 1
 # Where the fields of one file stand for the analysis: far from any other memory.
 FIELDS = 1 << 58
 _APART = 64
-_SHIFT = 40
-_MASK = (1 << _SHIFT) - 1
-# How far a function may move a pointer it was given before it hands it on.
-_FURTHER = 1024
-# Four bytes that hold a number from SMALLEST to LARGEST.
-LARGEST = (1 << 20) - 1
-_SMALL_NUMBER = re.compile(
-    rb"(?=((?:[\x80-\xff]\x00|[\x00-\xff][\x01-\xff])\x00\x00|[\x00-\xff]{2}[\x01-\x0f]\x00))", re.DOTALL
-)
-# lea r64, [r64 + disp32] and add r64, imm32 (Intel SDM vol. 2): what makes pointers into large structures.
-# Those of the stack pointer (SIB byte 24, register 4 without REX.B) make none.
-_DERIVED = re.compile(
-    rb"[\x48-\x4f]\x8d(?:[\x80-\xbf](?<![\x84\x8c\x94\x9c\xa4\xac\xb4\xbc])|[\x84\x8c\x94\x9c\xa4\xac\xb4\xbc][^\x24])"
-    rb"|(?:\x48\x81[\xc0-\xc3\xc5-\xc7]|\x49\x81[\xc0-\xc7]|\x48\x05)",
-    re.DOTALL,
-)
-# Functions of the C library that copy or fill memory: destination, source (or value) and length.
-_COPIES = frozenset(["memcpy", "memmove", "__memcpy_chk", "__memmove_chk", "mempcpy"])
-_FILLS = frozenset(["memset", "__memset_chk"])
 
 
 def is_field(address: int) -> bool:
     """Whether *address* stands for a field."""
     return FIELDS <= address < FIELDS + _APART * (_MAX_FIELDS + 1)
-
-
-class Field(NamedTuple):
-    """A member: ``size`` bytes at ``displacement``, standing at ``address`` for the analysis.
-
-    ``writers`` and ``readers`` are instructions; a writer comes with the byte of the field it begins at.
-    """
-
-    address: int
-    displacement: int
-    size: int
-    writers: Dict[int, Tuple[int, int]]
-    readers: Dict[int, int]
-
-    def functions(self, program: Program) -> Set[int]:
-        """All functions that read or write it."""
-        return {program.function_of(at) for at in (*self.writers, *self.readers)}
 
 
 class Fields:
@@ -105,8 +64,8 @@ class Fields:
         return (field for field in self._asked.values() if field is not None)
 
     @cached_property
-    def _numbers(self) -> _Numbers:
-        return _Numbers(self.program)
+    def _numbers(self) -> Numbers:
+        return Numbers(self.program)
 
     def read_at(self, at: int) -> Optional[Field]:
         """The field the instruction at *at* reads."""
@@ -139,343 +98,9 @@ class Fields:
             return
         address = FIELDS + _APART * len(self._asked)
         self._asked[displacement, size] = None
-        search = _Search(self.program, self.flow, self._numbers, Field(address, displacement, size, {}, {}))
+        search = Search(self.program, self.flow, self._numbers, Field(address, displacement, size, {}, {}))
         if search.holds():
             found = search.field
             self._asked[displacement, size] = found
             self._written.update(dict.fromkeys(found.writers, found))
             self._read.update(dict.fromkeys(found.readers, found))
-
-
-# A function, and the root of a pointer in it.
-_Held = Tuple[int, int]
-
-
-class _Numbers:
-    """Where the bytes of code hold numbers that may be displacements of large structures."""
-
-    def __init__(self, program: Program) -> None:
-        self._packed: List[int] = []
-        for region in program.image.regions:
-            base = region.address
-            self._packed.extend(
-                int.from_bytes(match.group(1), "little") << _SHIFT | base + match.start()
-                for match in _SMALL_NUMBER.finditer(bytes(region.data))
-            )
-        self._packed.sort()
-
-    def between(self, low: int, high: int) -> Iterator[int]:
-        """Addresses of numbers from *low* to below *high*."""
-        packed = self._packed
-        for index in range(bisect_left(packed, max(low, 0) << _SHIFT), bisect_left(packed, max(high, 0) << _SHIFT)):
-            yield packed[index] & _MASK
-
-
-class _Search:
-    """Looks for everything that may write one field."""
-
-    def __init__(self, program: Program, flow: PointerFlow, numbers: _Numbers, field: Field) -> None:
-        self.program = program
-        self.flow = flow
-        self.numbers = numbers
-        self.field = field
-        # Displacements the field has, seen from the structures it lies in.
-        self.names: List[int] = [field.displacement]
-        self._leading: Dict[int, Set[int]] = {}
-        self._first = program.lifter.abi.arguments[:1]
-        self._after: Set[Tuple[int, int, int]] = set()
-        self._before: Set[Tuple[int, int, int]] = set()
-
-    def holds(self) -> bool:
-        """Whether all that is asked of a field can be shown, apart from the values stored."""
-        for name in self.names:
-            if len(self.names) > _MAX_NAMES or not self._follow(name):
-                return False
-        return bool(self.field.readers)
-
-    def _follow(self, name: int) -> bool:
-        functions = self._functions(name)
-        for function in sorted(functions):
-            uses = self.flow.of(function)
-            if self.flow.steps > _MAX_STEPS or (not uses.complete and function in self._naming(name)):
-                return False
-            if not all(self._accessed(access, name) for access in uses.accesses):
-                return False
-            if any(self._covers(pointer, name) for _, pointer in uses.kept):
-                return False
-            if not all(self._handed(passed, name) for passed in uses.passed):
-                return False
-        structures = self._structures(name)
-        if len(structures) > _MAX_STRUCTURES:
-            return False
-        if not all(self._kept_whole(function, roots, name) for function, roots in structures.items()):
-            return False
-        return self._from_callers(name, functions)
-
-    # --- where to look ---
-
-    def _naming(self, name: int) -> Set[int]:
-        """Functions that hold a displacement at which an access would meet the field."""
-        return self._holding(name - _LARGEST_STORE + 1, name + self.field.size)
-
-    def _functions(self, name: int) -> Set[int]:
-        """Functions in which the field may be met: by its displacement, or by one nearby and a pointer moved a bit;
-        and those that make pointers into large structures."""
-        found = self._holding(name - _NEAR - _LARGEST_STORE, name + _NEAR)
-        for region in self.program.image.regions:
-            data = bytes(region.data)
-            for match in _DERIVED.finditer(data):
-                number = int.from_bytes(data[match.end() : match.end() + 4], "little", signed=True)
-                if SMALLEST <= number < name + self.field.size:
-                    found.add(self.program.function_of(region.address + match.start()))
-        return found
-
-    def _holding(self, low: int, high: int) -> Set[int]:
-        """Functions in whose bytes a number from *low* to below *high* stands as four bytes."""
-        return {self.program.function_of(at) for at in self.numbers.between(low, high)}
-
-    def _leading_to(self, displacement: int) -> Optional[Set[int]]:
-        """Functions from which calls lead to one that holds a number at or a bit below *displacement*; ``None``: that
-        is not known, as it is for displacements that do not stand in four bytes."""
-        if displacement - _FURTHER < SMALLEST:
-            return None
-        known = self._leading.get(displacement)
-        if known is None:
-            waiting = list(self._holding(displacement - _FURTHER, displacement + self.field.size))
-            known = self._leading[displacement] = set()
-            while waiting:
-                function = waiting.pop()
-                if function not in known:
-                    known.add(function)
-                    waiting.extend(self._callers(function))
-        return known
-
-    # --- what is found ---
-
-    def _covers(self, pointer: Pointer, name: int) -> bool:
-        """Whether *pointer* points at the field itself."""
-        if pointer.root in _OWN or pointer.offset is None:
-            return False
-        return name <= pointer.offset < name + self.field.size
-
-    def _reaches(self, pointer: Pointer, size: Optional[int], name: int) -> bool:
-        """Whether *size* bytes from *pointer* up may hold the field."""
-        root, offset = pointer
-        if root in _OWN:
-            return False
-        if offset is None or size is None:
-            return True
-        return offset < name + self.field.size and name < offset + size
-
-    def _accessed(self, access: Access, name: int) -> bool:
-        """Take note of an access that meets the field; false where that ends the proof."""
-        root, offset = access.pointer
-        size = self.field.size
-        if root in _OWN or offset is None or not offset - size < name < offset + access.size:
-            return True
-        if access.store:
-            return self._stored(access, name)
-        if offset == name and access.size <= size:
-            known = self.field.readers.get(access.at)
-            self.field.readers[access.at] = access.size
-            return (known is None or known == access.size) and self._read_through(access, name)
-        # A part of it, or more than it, is read: as something unknown.
-        return True
-
-    def _stored(self, access: Access, name: int) -> bool:
-        offset = access.pointer.offset
-        if offset is None or offset > name or offset + access.size < name + self.field.size:
-            return False
-        begin = name - offset
-        known = self.field.writers.get(access.at)
-        self.field.writers[access.at] = (begin, access.size)
-        return known is None or known == (begin, access.size)
-
-    def _read_through(self, access: Access, name: int) -> bool:
-        """A function reads the field through a pointer it was given: what do its callers give it?"""
-        function = self.program.function_of(access.at)
-        return self._given(function, access.pointer.root, name, 0)
-
-    def _given(self, function: int, place: int, name: int, depth: int) -> bool:
-        """Whether all that callers hand *function* at *place*, a structure with the field at *name*, is followed."""
-        if place < 0 or (function, place, name) in self._before:
-            return True
-        if depth > _MAX_DEPTH:
-            return False
-        self._before.add((function, place, name))
-        for caller in self._callers(function):
-            for passed in self.flow.of(caller).passed:
-                if passed.target != function or passed.place != place:
-                    continue
-                root, offset = passed.pointer
-                if root in (FRAME, STATIC):
-                    if not self._variable(caller, passed.pointer, name):
-                        return False
-                elif root != NUMBER and offset:
-                    if offset + name not in self.names:
-                        self.names.append(offset + name)
-                elif root != NUMBER and not self._given(caller, root, name, depth + 1):
-                    return False
-        return True
-
-    def _callers(self, function: int) -> Set[int]:
-        return {self.program.function_of(at) for _, at in self.program.transfers(function, function + 1)}
-
-    def _variable(self, function: int, pointer: Pointer, name: int) -> bool:
-        """The structure is a variable: nothing else may write where the field lies in it."""
-        if pointer.offset is None:
-            return False
-        low = pointer.offset + name
-        high = low + self.field.size
-        if pointer.root == STATIC:
-            return next(self.program.references(low - _LARGEST_STORE, high), None) is None
-        return not any(
-            access.store
-            and access.pointer.root == FRAME
-            and (access.pointer.offset is None or access.pointer.offset < high)
-            and (access.pointer.offset is None or access.pointer.offset + access.size > low)
-            for access in self.flow.of(function).accesses
-        )
-
-    def _handed(self, passed: Passed, name: int) -> bool:
-        """A pointer leaves a function: not to the field itself, and not to where it is written as something else."""
-        root, offset = passed.pointer
-        if root in _OWN or not offset:
-            return True
-        if self._covers(passed.pointer, name):
-            return False
-        if passed.target is None:
-            return True
-        return self._writes(passed.target, passed.place, name - offset, 0)
-
-    def _writes(self, function: int, place: int, displacement: int, depth: int) -> bool:
-        """Take note of the stores of *function* through its argument at *place* that meet the field there."""
-        key = (function, place, displacement)
-        if key in self._after:
-            return True
-        self._after.add(key)
-        leading = self._leading_to(displacement)
-        if leading is not None and function not in leading:
-            return True
-        if depth > _MAX_DEPTH or self.flow.steps > _MAX_STEPS:
-            return False
-        uses = self.flow.of(function)
-        for access in uses.accesses:
-            root, offset = access.pointer
-            if root != place or offset is None or not access.store:
-                continue
-            if offset - self.field.size < displacement < offset + access.size and not self._stored(
-                access, displacement
-            ):
-                return False
-        for passed in uses.passed:
-            root, offset = passed.pointer
-            if root != place or offset is None or passed.target is None:
-                continue
-            if not self._writes(passed.target, passed.place, displacement - offset, depth + 1):
-                return False
-        return True
-
-    def _from_callers(self, name: int, functions: Set[int]) -> bool:
-        """Stores near the field through an argument that callers may have moved: do they meet it?"""
-        for function in functions:
-            for access in self.flow.of(function).accesses:
-                root, offset = access.pointer
-                if not access.store or root < 0 or offset is None or abs(offset - name) > _NEAR + _LARGEST_STORE:
-                    continue
-                if not self._moved_by(function, root, access, name - offset, 0):
-                    return False
-        return True
-
-    def _moved_by(self, function: int, place: int, access: Access, distance: int, depth: int) -> bool:
-        """Whether no caller hands over a pointer so far into a structure that *access* meets the field."""
-        if depth > 2:
-            return True
-        for caller in self._callers(function):
-            for passed in self.flow.of(caller).passed:
-                root, offset = passed.pointer
-                if passed.target != function or passed.place != place or root in _OWN or offset is None:
-                    continue
-                if offset and distance - offset < access.size and offset - distance < self.field.size:
-                    if not self._stored(access._replace(pointer=Pointer(UNKNOWN, offset - distance)), 0):
-                        return False
-                elif root >= 0 and not self._moved_by(caller, root, access, distance - offset, depth + 1):
-                    return False
-        return True
-
-    def _structures(self, name: int) -> Dict[int, Set[int]]:
-        """Functions -> pointers that they use as the structure: for what lies near the field, or for a call of one that
-        does."""
-        found: Dict[int, Set[int]] = {}
-        waiting = [
-            (function, access.pointer.root)
-            for function in self._holding(name - _NEAR, name + _NEAR)
-            for access in self.flow.of(function).accesses
-            if access.pointer.offset is not None and abs(access.pointer.offset - name) <= _NEAR
-        ]
-        self._spread(found, waiting, self._above)
-        waiting = [step for function, roots in found.items() for root in roots for step in self._below(function, root)]
-        self._spread(found, waiting, self._below)
-        return found
-
-    def _spread(
-        self, found: Dict[int, Set[int]], waiting: List[_Held], further: Callable[[int, int], Iterator[_Held]]
-    ) -> None:
-        while waiting and len(found) <= _MAX_STRUCTURES:
-            function, root = waiting.pop()
-            if root not in (*_OWN, UNKNOWN) and root not in found.setdefault(function, set()):
-                found[function].add(root)
-                waiting.extend(further(function, root))
-
-    def _above(self, function: int, root: int) -> Iterator[_Held]:
-        """What callers know the same pointer as: what they hand over, or what the function returns to them."""
-        returned = Pointer(root, 0) in self.flow.of(function).returned
-        for _, at in self.program.transfers(function, function + 1):
-            caller = self.program.function_of(at)
-            if returned:
-                yield caller, MADE + at
-            for passed in self.flow.of(caller).passed if root < MADE else ():
-                if passed.at == at and passed.place == root and passed.pointer.offset == 0:
-                    yield caller, passed.pointer.root
-
-    def _below(self, function: int, root: int) -> Iterator[_Held]:
-        """What callees know the same pointer as."""
-        for passed in self.flow.of(function).passed:
-            if passed.target is not None and passed.pointer == Pointer(root, 0):
-                yield passed.target, passed.place
-
-    def _kept_whole(self, function: int, roots: Set[int], name: int) -> bool:
-        """Whether no block of memory is written over the field through one of *roots*."""
-        uses = self.flow.of(function)
-        if any(pointer.root in roots and self._reaches(pointer, size, name) for _, pointer, size in uses.filled):
-            return False
-        return self._copied(
-            {passed for passed in uses.passed if passed.place not in self._first or passed.pointer.root in roots}, name
-        )
-
-    def _copied(self, handed: Set[Passed], name: int) -> bool:
-        """Calls of the C library that fill or copy blocks: not over the field, unless with zeros or from its kind."""
-        calls: Dict[int, Dict[int, Set[Pointer]]] = {}
-        names: Dict[int, str] = {}
-        for passed in handed:
-            if passed.name in _COPIES or passed.name in _FILLS:
-                calls.setdefault(passed.at, {}).setdefault(passed.place, set()).add(passed.pointer)
-                names[passed.at] = passed.name
-        first, second, third = self.program.lifter.abi.arguments[:3]
-        for at, given in calls.items():
-            # What is filled or copied with a length that the compiler does not know is an array, unless it begins
-            # where the structure does.
-            lengths = [p.offset for p in given.get(third, set()) if p.root == NUMBER and p.offset is not None]
-            targets = given.get(first, set())
-            if lengths:
-                met = any(self._reaches(p, max(lengths), name) for p in targets)
-            else:
-                met = any(p.root not in _OWN and p.offset == 0 for p in targets)
-            if not met:
-                continue
-            sources = given.get(second, set())
-            if names[at] in _FILLS and any(p != Pointer(NUMBER, 0) for p in sources):
-                return False
-            if names[at] in _COPIES and any(p.root in (FRAME, STATIC) for p in sources):
-                return False
-        return True

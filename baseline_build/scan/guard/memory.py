@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Dict, Mapping, Optional
 from . import arithmetic
 from .cells import Cells
 from .conditions import Place
-from .fields import Field, Fields
+from .field_search import Field
+from .fields import Fields
 from .operations import Operand
 from .program import Program
 from .state import ANYTHING, STACK, THREADS, State, is_stack, is_thread

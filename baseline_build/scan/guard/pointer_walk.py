@@ -1,0 +1,373 @@
+"""The walk over one function that finds its pointers, see :mod:`.pointers`."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import islice
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from .operations import Operand, Operation
+from .pointers import ANY, FRAME, MADE, NUMBER, STACKED, STATIC, UNKNOWN, Access, Passed, Pointer, Pointers, Uses
+from .program import Program
+
+_MAX_CHOICES = 3
+_MAX_VISITS = 12
+STACKED_ARGUMENTS = 12
+_WORD = (1 << 64) - 1
+
+
+class _Held:
+    """What registers and stack slots hold at one place."""
+
+    __slots__ = ("registers", "slots")
+
+    def __init__(self, registers: Dict[int, Pointers], slots: Dict[int, Pointers]) -> None:
+        self.registers = registers
+        self.slots = slots
+
+    def copy(self) -> _Held:
+        return _Held(dict(self.registers), dict(self.slots))
+
+    def join(self, other: _Held) -> bool:
+        """Take in what *other* holds; whether that is new."""
+        changed = False
+        for mine, theirs in ((self.registers, other.registers), (self.slots, other.slots)):
+            for key, held in list(mine.items()):
+                found = theirs.get(key)
+                if found is held:
+                    continue
+                if found is None:
+                    # What is not said may be anything.
+                    del mine[key]
+                    changed = True
+                elif not found <= held:
+                    mine[key] = _either(held, found)
+                    changed = changed or mine[key] != held
+        return changed
+
+
+def _either(first: Pointers, second: Pointers) -> Pointers:
+    both = first | second
+    if len(both) > _MAX_CHOICES:
+        both = frozenset(Pointer(pointer.root, None) for pointer in both)
+    return both
+
+
+def _moved(pointers: Pointers, count: Optional[int]) -> Pointers:
+    return frozenset(
+        Pointer(root, None if offset is None or count is None else _signed(offset + count)) for root, offset in pointers
+    )
+
+
+def _signed(number: int) -> int:
+    number &= _WORD
+    return number - (1 << 64) if number >> 63 else number
+
+
+class _Part(NamedTuple):
+    """One operation: where it jumps to, the operand it writes and its memory operands."""
+
+    operation: Operation
+    target: Optional[int]
+    written: Optional[Operand]
+    memory: Tuple[Operand, ...]
+
+
+class Walk:
+    """One function, block by block until nothing is new."""
+
+    def __init__(self, program: Program, function: int) -> None:
+        self.program = program
+        self.low = function
+        self.high = program.end_of(function)
+        self.uses = Uses(function)
+        self.stack = program.lifter.abi.stack
+        self.steps = 0
+        self.at = 0
+        self.held = _Held({}, {})
+        self.states: Dict[int, _Held] = {}
+        self.visits: Dict[int, int] = {}
+        self.waiting: List[int] = []
+        self.queued: Set[int] = set()
+        self.order: List[Tuple[int, List[_Part]]] = []
+        self.leaders: Set[int] = {function}
+
+    def run(self) -> None:
+        """Find everything."""
+        self._read()
+        index = {address: number for number, (address, _) in enumerate(self.order)}
+        self._flow(self.low, self._entry())
+        self._drain(index)
+        # What only a jump table leads to, or another function: nothing is known of what it finds.
+        for leader in sorted(self.leaders):
+            if leader in index and leader not in self.states:
+                self._flow(leader, _Held({}, {}))
+                self._drain(index)
+
+    def _read(self) -> None:
+        address = self.low
+        while address < self.high:
+            step = self.program.step(address)
+            if step is None:
+                self.uses.complete = False
+                address += 1
+                self.leaders.add(address)
+                continue
+            parts = [_Part(o, _target(o), _written(o), tuple(_memory(o))) for o in step.operations]
+            self.order.append((address, parts))
+            last = step.operations[-1] if step.operations else ("",)
+            address += step.length
+            if parts and parts[-1].target is not None:
+                self.leaders.add(parts[-1].target)
+            if last[0] in ("jump", "jumpi", "ret", "stop", "branch", "zero", "tbit"):
+                self.leaders.add(address)
+
+    def _entry(self) -> _Held:
+        registers = {number: frozenset([Pointer(number, 0)]) for number in range(32)}
+        registers[self.stack] = frozenset([Pointer(FRAME, 0)])
+        first = self.program.lifter.abi.pushed
+        slots = {first + 8 * n: frozenset([Pointer(STACKED + n, 0)]) for n in range(STACKED_ARGUMENTS)}
+        return _Held(registers, slots)
+
+    def _flow(self, address: int, held: _Held) -> None:
+        known = self.states.get(address)
+        if known is None:
+            self.states[address] = held.copy()
+        elif self.visits.get(address, 0) > _MAX_VISITS or not known.join(held):
+            return
+        if address not in self.queued:
+            self.queued.add(address)
+            heapq.heappush(self.waiting, address)
+
+    def _drain(self, index: Dict[int, int]) -> None:
+        while self.waiting:
+            leader = heapq.heappop(self.waiting)
+            self.queued.discard(leader)
+            if leader not in index:
+                continue
+            self.visits[leader] = self.visits.get(leader, 0) + 1
+            self.held = self.states[leader].copy()
+            for address, parts in islice(self.order, index[leader], None):
+                if address != leader and address in self.leaders:
+                    self._flow(address, self.held)
+                    break
+                self.at = address
+                self.steps += 1
+                if not all(self._apply(part) for part in parts):
+                    break
+
+    # --- operations ---
+
+    def _apply(self, part: _Part) -> bool:
+        """Follow one operation; false when control does not go on behind it."""
+        operation, target = part.operation, part.target
+        kind = operation[0]
+        if target is not None:
+            if self.low <= target < self.high:
+                self._flow(target, self.held)
+            else:
+                self._leave(target)
+            return bool(kind != "jump")
+        if kind in ("call", "calli"):
+            self._call(part)
+            return True
+        if kind in ("jumpi", "ret", "stop"):
+            if kind == "ret":
+                self.uses.returned |= self.held.registers.get(self.program.lifter.abi.result, ANY)
+            if kind == "jumpi":
+                self._hand_over(None, None, self.program.lifter.abi.pushed)
+            return False
+        if kind in ("fill", "copy"):
+            self._fill(kind, operation[1] // 8 if len(operation) > 1 else 8)
+            return True
+        if part.memory and kind != "lea":
+            self._touch(part)
+        self._set(part)
+        return True
+
+    def _touch(self, part: _Part) -> None:
+        """Record the memory an operation reads and writes."""
+        operation, written = part.operation, part.written
+        for operand in part.memory:
+            for pointer in self.address(operand):
+                if operand is not written or operation[0] in ("bin", "neg", "xchg", "swap"):
+                    self.uses.accesses.add(Access(self.at, False, pointer, operand[5] // 8))
+                if operand is written:
+                    self.uses.accesses.add(Access(self.at, True, pointer, operand[5] // 8))
+
+    def address(self, operand: Operand) -> Pointers:
+        """Where a memory operand points."""
+        _, base, index, _, displacement, _ = operand
+        if base is None and index is None:
+            return frozenset([Pointer(STATIC, displacement - self.program.base)])
+        held = self.held.registers
+        pointers = held.get(base, ANY) if base is not None else ANY
+        if index is not None:
+            # Whatever the index is, it is one of the array that begins at the displacement.
+            numbers = held.get(index, ANY)
+            if base is None or any(pointer.root == NUMBER for pointer in pointers):
+                pointers = _either(pointers, numbers)
+            return _either(_moved(pointers, None), frozenset([Pointer(UNKNOWN, displacement)]))
+        return _moved(pointers, displacement)
+
+    def _set(self, part: _Part) -> None:
+        """What the registers and slots hold afterwards."""
+        operation, target = part.operation, part.written
+        kind = operation[0]
+        if kind == "lost":
+            for number in operation[1]:
+                self.held.registers.pop(number, None)
+        if kind in ("xchg", "swap"):
+            for operand in operation[1:]:
+                self._write(operand, ANY)
+            return
+        if kind in ("cpuid", "xcr"):
+            for number in (0, 1, 2, 3):
+                self.held.registers.pop(number, None)
+            return
+        if target is not None:
+            self._write(target, self._result(operation))
+
+    def _result(self, operation: Operation) -> Pointers:
+        kind = operation[0]
+        if kind == "mov":
+            return self._value(operation[2])
+        if kind == "lea":
+            return self.address(operation[2])
+        if kind == "cmov":
+            return _either(self._value(operation[3]), self._value(operation[4]))
+        if kind == "bin" and operation[1] in ("add", "sub"):
+            first, second = self._value(operation[3]), self._value(operation[4])
+            count = next(iter(second)) if len(second) == 1 else None
+            if count is not None and count.root == NUMBER and count.offset is not None:
+                return _moved(first, count.offset if operation[1] == "add" else -count.offset)
+            count = next(iter(first)) if len(first) == 1 and operation[1] == "add" else None
+            if count is not None and count.root == NUMBER and count.offset is not None:
+                return _moved(second, count.offset)
+            return _moved(_either(first, second) if operation[1] == "add" else first, None)
+        if kind == "bin" and operation[1] == "and" and operation[4][0] == "i":
+            # Rounded to a multiple of something.
+            return _moved(self._value(operation[3]), None)
+        return ANY
+
+    def _value(self, operand: Operand) -> Pointers:
+        if operand[0] == "i":
+            return frozenset([Pointer(NUMBER, _signed(operand[1]))])
+        if operand[0] == "r":
+            return self.held.registers.get(operand[1], ANY) if operand[2] >= 32 else ANY
+        where = self.address(operand)
+        only = next(iter(where)) if len(where) == 1 else None
+        if only is not None and only.root == FRAME and only.offset is not None and operand[5] == 64:
+            return self.held.slots.get(only.offset, ANY)
+        return frozenset([Pointer(MADE + self.at, 0)]) if operand[5] == 64 else ANY
+
+    def _write(self, operand: Operand, value: Pointers) -> None:
+        if operand[0] == "r":
+            if operand[2] < 32 or value is ANY:
+                self.held.registers.pop(operand[1], None)
+            elif operand[1] < 32:
+                self.held.registers[operand[1]] = value
+            return
+        for pointer in self.address(operand):
+            if pointer.root == FRAME and pointer.offset is not None:
+                for place in range(pointer.offset - 7, pointer.offset + max(operand[5] // 8, 1)):
+                    self.held.slots.pop(place, None)
+                if operand[5] == 64 and value is not ANY:
+                    self.held.slots[pointer.offset] = value
+            elif pointer.root != FRAME and operand[5] == 64:
+                self.uses.kept.update((self.at, held) for held in value)
+
+    # --- leaving ---
+
+    def _call(self, part: _Part) -> None:
+        target: Optional[int] = None
+        name: Optional[str] = None
+        operation = part.operation
+        if operation[0] == "call":
+            name = self.program.import_at(operation[1])
+            target = self.program.resolved(operation[1]) if name is None else None
+        else:
+            source = operation[1]
+            if source[0] == "m" and source[1] is None and source[2] is None:
+                name = self.program.image.imports.get(source[4] - self.program.base)
+            self._touch(part)
+        self._hand_over(target, name)
+        abi = self.program.lifter.abi
+        registers = self.held.registers
+        self.held.registers = {number: registers[number] for number in (*abi.saved, abi.stack) if number in registers}
+        self.held.registers[abi.result] = frozenset([Pointer(MADE + self.at, 0)])
+
+    def _leave(self, target: int) -> None:
+        """A jump into another function."""
+        name = self.program.import_at(target)
+        pushed = self.program.lifter.abi.pushed
+        self._hand_over(self.program.resolved(target) if name is None else None, name, pushed)
+
+    def _hand_over(self, target: Optional[int], name: Optional[str], above: int = 0) -> None:
+        """Hand all arguments over; those on the stack lie *above* bytes from the stack pointer."""
+        for number in self.program.lifter.abi.arguments:
+            for pointer in self.held.registers.get(number, ANY):
+                self.uses.passed.add(Passed(self.at, target, name, number, pointer))
+        for pointer in self.held.registers.get(self.stack, ANY):
+            if pointer.root != FRAME or pointer.offset is None:
+                continue
+            for n in range(STACKED_ARGUMENTS):
+                for held in self.held.slots.get(pointer.offset + above + 8 * n, ()):
+                    self.uses.passed.add(Passed(self.at, target, name, STACKED + n, held))
+
+    def _fill(self, kind: str, width: int) -> None:
+        """rep stos and rep movs: *width* bytes a time from a pointer up."""
+        registers = self.held.registers
+        value = registers.get(0 if kind == "fill" else 6, ANY)
+        if kind == "fill":
+            harmless = value == frozenset([Pointer(NUMBER, 0)])
+        else:
+            harmless = all(pointer.root not in (FRAME, STATIC) for pointer in value)
+        if not harmless:
+            counts = [p.offset for p in registers.get(1, ANY) if p.root == NUMBER]
+            size = counts[0] * width if len(counts) == 1 and counts[0] is not None else None
+            self.uses.filled.update((self.at, pointer, size) for pointer in registers.get(7, ANY))
+        for number in (1, 6, 7):
+            registers.pop(number, None)
+
+
+_NO_TARGET = frozenset(
+    ["cmp", "test", "bit", "moved", "lost", "cpuid", "xcr", "jump", "branch", "zero", "tbit", "jumpi", "calli", "call",
+     "ret", "stop", "fill", "copy", "xchg", "swap"]
+)  # fmt: skip
+# Where the operand that is written stands, for those that do not name it first.
+_TARGET_AT = {"bin": 2, "set": 2, "cmov": 2, "vmix": 2, "vbin": 2, "neg": 1}
+
+
+def _written(operation: Operation) -> Optional[Operand]:
+    """The operand an operation writes."""
+    kind = operation[0]
+    if kind == "lost":
+        found: Optional[Operand] = operation[2]
+        return found
+    if kind in ("xchg", "swap"):
+        return next((operand for operand in operation[1:] if operand[0] == "m"), None)
+    if kind in _NO_TARGET:
+        return None
+    operand: Operand = operation[_TARGET_AT.get(kind, 1)]
+    return operand
+
+
+def _memory(operation: Operation) -> Iterator[Operand]:
+    for item in operation[1:]:
+        if isinstance(item, tuple) and item and item[0] == "m":
+            yield item
+
+
+def _target(operation: Operation) -> Optional[int]:
+    """Where a direct jump or branch leads."""
+    kind = operation[0]
+    if kind == "jump":
+        return int(operation[1])
+    if kind == "branch":
+        return int(operation[2])
+    if kind == "zero":
+        return int(operation[2])
+    if kind == "tbit":
+        return int(operation[3])
+    return None
