@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict
+from typing import Any, Dict, Iterator
 
 import pytest
 
@@ -68,17 +68,21 @@ def test_what_users_get_is_what_the_page_shows(installed: Installed, tmp_path: P
 FOLLOWED = ("installation.md", "how-to/*.md", "reference/*.md", "explanation/enforcement.md")
 
 
+SLOW = {"cross-with-zig": "platforms"}
+"""Pages that take longer than the fast tier allows, and the tier that tries them."""
+
+
+def followed() -> Iterator[Any]:
+    """The pages that have something to run."""
+    for pattern in FOLLOWED:
+        for page in sorted(DOCS.glob(pattern)):
+            if any(step.kind in {"run", "fail"} for step in steps(page)):
+                marks = [getattr(pytest.mark, SLOW[page.stem])] if page.stem in SLOW else []
+                yield pytest.param(page, id=page.stem, marks=marks)
+
+
 @pytest.mark.build
-@pytest.mark.parametrize(
-    "page",
-    [
-        page
-        for pattern in FOLLOWED
-        for page in sorted(DOCS.glob(pattern))
-        if any(step.kind in {"run", "fail"} for step in steps(page))
-    ],
-    ids=lambda page: page.stem,
-)
+@pytest.mark.parametrize("page", followed())
 def test_what_a_page_shows(page: Path, reader: Dict[str, str], tmp_path: Path) -> None:
     require_tool("gcc")
     for step in steps(page):
