@@ -1,6 +1,5 @@
 /* The answer is kept in a large structure on the heap and read back through a pointer, also as a parameter. */
 #include <stdlib.h>
-#include <string.h>
 #include "common.h"
 #include "main.h"
 
@@ -10,10 +9,6 @@ struct context {
     int wide;
     long count;
 };
-
-#ifndef OTHERWISE
-#define OTHERWISE(context)
-#endif
 
 NOINLINE static struct context *create(int level)
 {
@@ -36,7 +31,7 @@ NOINLINE static void run(int *out, const int *in, int wide)
 NOINLINE static void work(struct context *context, int *out, const int *in)
 {
     context->count++;
-    memset(context->window, context->level, sizeof context->window);
+    context->window[context->level & 63] = 1;
     run(out, in, context->wide);
 }
 
@@ -44,7 +39,6 @@ DISPATCHER NOINLINE void dispatch(int *out, const int *in)
 {
     struct context *context = create(output[3]);
     BEFORE(out, in);
-    OTHERWISE(context);
     work(context, out, in);
     free(context);
 }
