@@ -82,7 +82,7 @@ def followed() -> Iterator[Any]:
 
 
 @pytest.mark.build
-@pytest.mark.parametrize("page", followed())
+@pytest.mark.parametrize("page", list(followed()))
 def test_what_a_page_shows(page: Path, reader: Dict[str, str], tmp_path: Path) -> None:
     require_tool("gcc")
     for step in steps(page):
