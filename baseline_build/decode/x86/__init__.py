@@ -6,8 +6,9 @@ from typing import Sequence, Tuple
 
 from ..engine import library
 from ..model import Sweep
+from ..notes import Bytes
 from . import engine
-from .engine import Bytes, instruction, requirement
+from .engine import instruction, requirement
 
 __all__ = ["instruction", "requirement", "sweep"]
 

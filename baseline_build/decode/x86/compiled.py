@@ -10,8 +10,9 @@ from typing import Any, Dict, List, Sequence, Tuple
 from ...errors import InternalError
 from ..engine import Library
 from ..model import Sweep
+from ..notes import Bytes
 from .automaton import states
-from .engine import Bytes, Notes, stretches
+from .engine import Notes, stretches
 from .states import States
 
 _ROOM = 1 << 14  # items per array between two calls
