@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, Dict, List, Optional, Tuple
+from typing import Deque, List, Optional, Sequence, Tuple
 
 from .facts import EVERYTHING
-from .reach import Edge, Node, Reach
+from .reach import Node, Reach
 from .results import Result
+from .ways import Step
 
 _MAX_NODES = 20_000
 
@@ -76,74 +77,38 @@ def _test_above(reach: Reach, start: Node, needed: int) -> Optional[str]:
     return None
 
 
-def _open_way(reach: Reach, address: int, needed: int) -> List[Tuple[Node, Optional[Edge]]]:
-    """From the place of *address* back to a root along ways on which *needed* does not hold."""
-    came: Dict[Node, Optional[Tuple[Node, Edge]]] = {}
-    waiting: Deque[Node] = deque()
-    for node, own, _ in reach.places(address):
-        known = reach.facts(node)
-        if known != EVERYTHING and needed & ~(known | own) and node not in came:
-            came[node] = None
-            waiting.append(node)
-    while waiting and len(came) < _MAX_NODES:
-        node = waiting.popleft()
-        for edge in reach.edges(node):
-            if edge.source is None:
-                if needed & ~edge.facts:
-                    return _unwound(node, edge, came)
-                continue
-            known = reach.facts(edge.source)
-            if edge.source in came or known == EVERYTHING or not needed & ~(known | edge.facts):
-                continue
-            came[edge.source] = (node, edge)
-            waiting.append(edge.source)
-    return []
-
-
-def _unwound(top: Node, root: Edge, came: Dict[Node, Optional[Tuple[Node, Edge]]]) -> List[Tuple[Node, Optional[Edge]]]:
-    way: List[Tuple[Node, Optional[Edge]]] = [(top, root)]
-    step = came[top]
-    while step is not None:
-        node, edge = step
-        way.append((node, edge))
-        step = came[node]
-    return way
-
-
-def path(reach: Reach, address: int, needed: int) -> Tuple[str, ...]:
-    """Functions from an entry of the file to *address*, outermost first."""
-    names: List[str] = []
-    for node, _ in _open_way(reach, address, needed):
+def names(reach: Reach, way: Sequence[Step]) -> Tuple[str, ...]:
+    """The functions on *way*, outermost first."""
+    found: List[str] = []
+    for node, _ in way:
         name = f"data@{node.low:x}" if node.data else reach.program.label(node.low)
-        if not names or names[-1] != name:
-            names.append(name)
-    return tuple(names)
+        if not found or found[-1] != name:
+            found.append(name)
+    return tuple(found)
 
 
-def reason(reach: Reach, address: int, needed: int, *, detected_here: bool) -> Tuple[str, Tuple[str, ...]]:
-    """(what could not be followed, the way without a test)."""
+def reason(reach: Reach, address: int, needed: int, way: Sequence[Step], *, detected_here: bool) -> str:
+    """What could not be followed on *way*, which leads to *address* without a test."""
     program = reach.program
     if not reach.reached(address):
-        return "no way to it was found: no call, jump or pointer leads here from anything that runs", ()
+        return "no way to it was found: no call, jump or pointer leads here from anything that runs"
     feature = program.facts.title(needed)
-    way = _open_way(reach, address, needed)
-    names = path(reach, address, needed)
     if not detected_here:
-        return f"nothing in this file asks the CPU; a test for {feature} can only stand in another file", names
-    edges = [edge for _, edge in way if edge is not None and edge.source is not None]
+        return f"nothing in this file asks the CPU; a test for {feature} can only stand in another file"
+    if not way:
+        return f"{program.label(address)} is reached in more ways than were looked at; no test for {feature} is on all"
+    edges = [edge for _, edge in way if edge.source is not None]
     if not edges:
-        return f"{program.label(address)} can be entered from outside, with no test for {feature} on the way", names
+        return f"{program.label(address)} can be entered from outside, with no test for {feature} on the way"
     last = edges[-1]
     if last.kind == "table":
-        text = f"its address stands in data at {last.at:#x}; who reads it there, after which test, cannot be followed"
-        return text, names
+        return f"its address stands in data at {last.at:#x}; who reads it there, after which test, cannot be followed"
     if last.kind in ("pointer", "span"):
-        text = f"its address is taken in {program.place(last.at)}, after no test for {feature} that could be followed"
-        return text, names
+        return f"its address is taken in {program.place(last.at)}, after no test for {feature} that could be followed"
     return (
         f"{program.place(last.at)} leads here after no test for {feature} that could be followed "
         "(a flag in a small structure is not)"
-    ), names
+    )
 
 
 def ended_early(reach: Reach) -> Optional[str]:

@@ -16,6 +16,7 @@ from .loading import Loaded, run_on_load
 from .model import Judgement
 from .program import Program
 from .reach import Reach
+from .ways import OpenWays
 
 _NO_DETECTION = (
     "nothing in this file, nor in another module or library that comes with it, ever asks what the CPU can do, "
@@ -108,7 +109,7 @@ class _Judge:
         self.loaded: Dict[int, Loaded] = {}
         self.brought: Dict[int, Loaded] = {}
         self.late: Dict[int, Late] = {}
-        self.reach: Optional[Reach] = None
+        self.ways: Optional[OpenWays] = None
 
     def judgements(self) -> Iterator[Judgement]:
         """One for each group."""
@@ -122,7 +123,7 @@ class _Judge:
         if not self._above_as_a_whole():
             discovery = Discovery(self.program)
             discovery.discover()
-            self.reach = Reach(discovery)
+            self.ways = OpenWays(Reach(discovery))
             self._find_late()
         for group, members in self.groups.items():
             yield self._judged(group, members)
@@ -143,13 +144,13 @@ class _Judge:
         return len(functions) > _WHOLE_FUNCTIONS and len(functions) > _WHOLE_SHARE * len(self.program.starts)
 
     def _find_late(self) -> None:
-        if self.reach is None:
+        if self.ways is None:
             return
         by_function: Dict[int, List[Mark]] = {}
         for mark in self.marks:
             by_function.setdefault(self.program.function_of(mark.address), []).append(mark)
         for function, members in by_function.items():
-            for late in late_marks(self.reach, function, members):
+            for late in late_marks(self.ways.reach, function, members):
                 self.late[late.mark.address] = late
 
     def _violation(
@@ -181,19 +182,23 @@ class _Judge:
             ground = _TOO_LATE.format(feature=late.feature, test=self.program.place(late.test))
             path = self._path(too_late[0])
             return self._violation(start, features, _first(too_late, members), ground, path, _FIX_LATE)
-        if self.reach is None:
+        if self.ways is None:
             return self._unproven(group, members, _NOT_SOUGHT, ())
-        return self._proven(self.reach, group, members)
+        return self._proven(self.ways, group, members)
 
-    def _proven(self, reach: Reach, group: _Group, members: Sequence[Mark]) -> Judgement:
+    def _proven(self, ways: OpenWays, group: _Group, members: Sequence[Mark]) -> Judgement:
         start, features = group
+        reach = ways.reach
         needed = self.program.facts.needed(features - self.always)
         open_marks = [mark for mark in members if not reach.guarded(mark.address, needed)]
         if not open_marks:
             guard = explanation.guard(reach, members[0].address, needed)
             ground = f"every way to it passes a test for {_title(features)}"
             return Judgement(start, features, tuple(members), Verdict.GUARDED, "BB103", ground, (), guard)
-        ground, path = explanation.reason(reach, open_marks[0].address, needed, detected_here=self.detected_here)
+        address = open_marks[0].address
+        way = ways.to(address, needed)
+        ground = explanation.reason(reach, address, needed, way, detected_here=self.detected_here)
+        path = explanation.names(reach, way)
         early = explanation.ended_early(reach)
         if early is None:
             return self._unproven(group, _first(open_marks, members), ground, path)
@@ -212,10 +217,10 @@ class _Judge:
         return Judgement(start, features, tuple(members), Verdict.UNPROVEN, "BB102", ground, path, None, hint)
 
     def _path(self, mark: Mark) -> Tuple[str, ...]:
-        if self.reach is None:
+        if self.ways is None:
             return ()
         needed = self.program.facts.needed(mark.features - self.always)
-        return explanation.path(self.reach, mark.address, needed)
+        return explanation.names(self.ways.reach, self.ways.to(mark.address, needed))
 
 
 def _first(chosen: Sequence[Mark], members: Sequence[Mark]) -> List[Mark]:
