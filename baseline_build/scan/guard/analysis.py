@@ -72,6 +72,8 @@ def _is_elsewhere(program: Program, value: Value) -> bool:
         address = key - program.base
         if is_stack(key):
             return True
-        if program.low <= key < program.high and (program.image.is_code(address) or program.is_constant(address)):
+        if program.low <= key < program.high and (
+            program.image.is_code(address) or program.contents.is_constant(address)
+        ):
             return True
     return False

@@ -126,7 +126,7 @@ class Cells:
         if not store.lost:
             yield (address, store.size), store.value
             return
-        if not is_thread(address) and self.program.is_constant(address - self.program.base):
+        if not is_thread(address) and self.program.contents.is_constant(address - self.program.base):
             return
         end = self._object_end(address)
         for at in sorted({at for at in self._cells if address <= at < end} | {address}):
@@ -188,9 +188,9 @@ class Cells:
         if is_field(address):
             return constant(0)
         if is_thread(address):
-            number = self.program.thread_template(address, size)
+            number = self.program.contents.of_thread(address, size)
         else:
-            number = self.program.constant_at(address - self.program.base, size)
+            number = self.program.contents.at(address - self.program.base, size)
         return PLAIN if number is None else constant(number)
 
     def load(self, address: int, size: int, function: int) -> Value:
@@ -201,7 +201,7 @@ class Cells:
         if not is_thread(address) and not is_field(address):
             if not program.low <= address < program.high:
                 return PLAIN
-            if program.is_constant(address - program.base):
+            if program.contents.is_constant(address - program.base):
                 return self.initial(address, size)
         self._readers.setdefault(address & ~15, set()).add(function)
         if not self._is_cell(address, size):

@@ -213,12 +213,12 @@ class Memory:
             return None
         program = self.program
         at = start + displacement - program.base
-        if not program.is_memory(at) or not program.is_constant(at):
+        if not program.contents.is_mapped(at) or not program.contents.is_constant(at):
             return None
         entries: Dict[int, int] = {}
         limit = min(program.referred_above(at), at + _MAX_TABLE * size)
         for place in range(at, limit, size):
-            number = program.constant_at(place, size)
+            number = program.contents.at(place, size)
             if number is None:
                 break
             target = number - program.base if size == 8 else at + (number - (number >> 31 << 32))

@@ -13,9 +13,9 @@ from ...isa import Machine, isa_of
 from ..code import Code
 from . import auxv, detection
 from .aarch64 import Arm64Lifter
+from .contents import Contents
 from .facts import Facts, hardware_answers
 from .operations import Lifter, Step
-from .state import THREADS
 from .x86 import X86Lifter
 
 # Addresses of position-independent files start at 0: moved up, no count or flag is ever taken for one.
@@ -49,6 +49,7 @@ class Program:
         self.low = self.base + self._lowest()
         self.high = self.base + max((block.end for block in image.memory), default=0) + (1 << 20)
         self.lifter = _lifter(image.machine, self.base)
+        self.contents = Contents(image, self.base)
         self._steps: Dict[int, Optional[Step]] = {}
         self._bytes: Dict[int, bytes] = {}
         self._parts: Dict[int, bool] = {}
@@ -370,59 +371,6 @@ class Program:
     def data_pointers(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
         """(target, word) for words of data that hold a data address in [*low*, *high*)."""
         return _between(self._pointers_to_data, low, high)
-
-    # --- memory ---
-
-    def constant_at(self, address: int, size: int) -> Optional[int]:
-        """What the file says stands in *size* bytes at *address*; pointers are moved by ``base``."""
-        image = self.image
-        if size == image.bits // 8:
-            if address in image.imports or address in image.resolvers:
-                return None
-            if address in image.tls_slots:
-                return image.tls_slots[address]
-            if address in image.relocations:
-                return image.relocations[address] + self.base
-        raw = image.read(address, size)
-        if len(raw) < size:
-            raw = raw + bytes(size - len(raw)) if self.is_memory(address) else b""
-        return int.from_bytes(raw, "little") if raw else None
-
-    def is_memory(self, address: int) -> bool:
-        """Whether a segment maps *address*."""
-        return any(s.type == 1 and s.address <= address < s.address + s.memory_size for s in self.image.segments)
-
-    @cached_property
-    def _constant_ranges(self) -> List[Tuple[int, int]]:
-        # PT_LOAD without write permission, and PT_GNU_RELRO, which is protected before any code of the file runs.
-        return [
-            (s.address, s.address + s.memory_size)
-            for s in self.image.segments
-            if (s.type == 1 and not s.writable) or s.type == 0x6474E552
-        ]
-
-    def is_constant(self, address: int) -> bool:
-        """Whether nothing can write to *address* once the file is loaded."""
-        if any(low <= address < high for low, high in self._constant_ranges):
-            return True
-        return not self.image.segments and not self.is_memory(address)
-
-    def thread_template(self, address: int, size: int) -> Optional[int]:
-        """What a thread finds at thread-local *address* when it begins."""
-        tls = self.image.tls
-        if tls is None:
-            return None
-        offset = address - THREADS
-        if self.image.machine is Machine.AARCH64 and self.image.kind == "executable":
-            # The block of an executable begins behind two words of the thread's own (AAELF64, variant 1).
-            offset -= max(16, tls.align)
-        if offset < 0:
-            align = max(tls.align, 1)
-            offset += (tls.memory_size + align - 1) // align * align
-        if not 0 <= offset < tls.memory_size:
-            return None
-        raw = self.image.read(tls.address + offset, size) if offset < tls.file_size else b""
-        return int.from_bytes(raw.ljust(size, b"\0"), "little")
 
     # --- calls ---
 
