@@ -12,9 +12,12 @@ import venv
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import TYPE_CHECKING, Iterator
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.browser import Browser
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -105,3 +108,20 @@ def installed(example_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return Installed(python, home / "bin")
+
+
+@pytest.fixture(scope="session")
+def axe(shared_cache: Path) -> str:
+    """The text of axe-core, from the npm registry."""
+    from tests.npm import npm_package
+
+    return (npm_package(shared_cache, "axe-core@4") / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for all tests of one file."""
+    from tests.browser import browsing
+
+    with browsing(tmp_path_factory.mktemp("profile")) as one:
+        yield one

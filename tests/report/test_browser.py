@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
 from baseline_build import report
-from tests.browser import Browser, browsing
-from tests.npm import npm_package
+from tests.browser import Browser
 
 from .samples import CLEAN_FILE, GUARDED, UNPROVEN, VIOLATION, file_of, report_of
 
 _FOCUS = "document.activeElement.tagName"
-
-
-@pytest.fixture(scope="module")
-def axe(shared_cache: Path) -> str:
-    """The text of axe-core, from the npm registry."""
-    return (npm_package(shared_cache, "axe-core@4") / "axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser for all tests of this file."""
-    with browsing(tmp_path_factory.mktemp("profile")) as one:
-        yield one
 
 
 @pytest.fixture

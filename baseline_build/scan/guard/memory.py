@@ -17,10 +17,7 @@ from .values import LOST, PLAIN, UNDEFINED, Bits, Value, as_bits, constant, join
 if TYPE_CHECKING:
     from .results import Result
 
-_REGISTERS = ("eax", "ebx", "ecx", "edx")
-_NUMBERS = {"eax": 0, "ebx": 3, "ecx": 1, "edx": 2}
 _MAX_TABLE = 1024
-_MAX_FILL = 1 << 16
 
 
 class Memory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from . import arithmetic
 from .facts import cpuid_bits
@@ -12,13 +12,8 @@ from .program import Program
 from .state import THREADS
 from .values import LOST, PLAIN, UNDEFINED, Bits, Value, choice, constant, join
 
-if TYPE_CHECKING:
-    pass
-
 _REGISTERS = ("eax", "ebx", "ecx", "edx")
 _NUMBERS = {"eax": 0, "ebx": 3, "ecx": 1, "edx": 2}
-_MAX_TABLE = 1024
-_MAX_FILL = 1 << 16
 
 
 class Questions(Memory):

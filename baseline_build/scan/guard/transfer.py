@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Dict, Mapping, Optional
+from typing import Callable, Dict, Mapping, Optional
 
 from . import arithmetic
 from .conditions import Flags, decide
@@ -10,14 +10,6 @@ from .operations import THREAD, VECTORS, Operand, Operation
 from .state import ANYTHING
 from .values import PLAIN, Value, choice, constant, join
 from .vectors import Vectors
-
-if TYPE_CHECKING:
-    pass
-
-_REGISTERS = ("eax", "ebx", "ecx", "edx")
-_NUMBERS = {"eax": 0, "ebx": 3, "ecx": 1, "edx": 2}
-_MAX_TABLE = 1024
-_MAX_FILL = 1 << 16
 
 
 class Transfer(Vectors):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, Tuple
+from typing import List, Tuple
 
 from . import arithmetic
 from .operations import VECTORS, Operand, Operation
@@ -10,12 +10,6 @@ from .questions import Questions
 from .state import Parts, is_stack
 from .values import LOST, PLAIN, Value, constant
 
-if TYPE_CHECKING:
-    pass
-
-_REGISTERS = ("eax", "ebx", "ecx", "edx")
-_NUMBERS = {"eax": 0, "ebx": 3, "ecx": 1, "edx": 2}
-_MAX_TABLE = 1024
 _MAX_FILL = 1 << 16
 
 
