@@ -48,6 +48,23 @@ _MARKER = """
     .section .note.GNU-stack, "", @progbits
 """
 
+# With an argument: leaves a file and stays for a minute. Without: waits up to ten seconds for that file.
+_PROBE = """
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int count, char **words)
+{
+    if (count > 1)
+        return open("/mark", O_CREAT | O_WRONLY, 0600) < 0 || sleep(60);
+    for (int i = 0; i < 100; i++, usleep(100000))
+        if (!access("/mark", F_OK))
+            return 0;
+    fputs("a second process in the container does not see the files of the first\\n", stderr);
+    return 1;
+}
+"""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -102,18 +119,33 @@ class Workshop:
         return image.name
 
     def obstacle(self, folder: Path) -> str:
-        """Why no container can run here, in the engine's words; empty where one can. *folder* is for the probe."""
-        (folder / "probe.c").write_text("int main(void) { return 0; }\n")
+        """Why no container can run here, in the engine's words; empty where one can. *folder* is for the probe.
+
+        cibuildwheel starts one process in the container and runs others beside it, so that is tried: in a changed root,
+        for one, a container runs, but the second process does not see the files of the first.
+        """
+        (folder / "probe.c").write_text(_PROBE)
         subprocess.run(["gcc", "-static", "probe.c", "-o", "probe"], cwd=folder, check=True)
         subprocess.run(["tar", "-cf", "probe.tar", "probe"], cwd=folder, check=True)
-        name = "localhost/stand-in-probe:latest"
-        for command in (["import", "-q", "probe.tar", name], ["run", "--rm", name, "/probe"]):
-            done = subprocess.run(
-                ["podman", *command], cwd=folder, env=self.environ, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                return f"podman {command[0]}: {done.stderr.strip() or f'status {done.returncode}'}"
+        image, name = "localhost/stand-in-probe:latest", f"stand-in-probe-{os.getpid()}"
+        commands = (
+            ["import", "-q", "probe.tar", image],
+            ["run", "-d", "--name", name, image, "/probe", "stay"],
+            ["exec", name, "/probe"],
+        )
+        try:
+            for command in commands:
+                done = self._podman(command, folder)
+                if done.returncode:
+                    return f"podman {command[0]}: {done.stderr.strip() or f'status {done.returncode}'}"
+        finally:
+            self._podman(["rm", "-f", "-t", "0", name], folder)
         return ""
+
+    def _podman(self, words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["podman", *words], cwd=folder, env=self.environ, capture_output=True, text=True, check=False
+        )
 
     def run(self, image: Image, script: str, mounts: Mapping[Path, str]) -> subprocess.CompletedProcess[str]:
         """Run the shell *script* in a container of *image* that goes away afterwards, with *mounts* to read."""
