@@ -1,5 +1,5 @@
-"""Writes the reference pages that follow from the code: settings, commands, codes, levels and features; and from data:
-what the battery and the builds of third-party sdists gave when they were run last.
+"""Writes the reference pages that follow from the code: settings, commands, codes, levels and features; and, beside
+their data, the tables of what the battery and the builds of third-party sdists gave when they were run last.
 
 ``python docs/generate.py`` writes them; ``python docs/generate.py --check`` ends with 1 when one is out of date.
 """
@@ -146,27 +146,29 @@ def third_party() -> str:
     return f"# Third-party projects\n\n{introduction}\n\n{table(read_rows(DATA / 'third-party.json'))}"
 
 
-def pages() -> Dict[str, str]:
-    """Text of each generated page by file name."""
-    return {
+def pages() -> Dict[Path, str]:
+    """Text of each generated page by its path."""
+    reference = {
         "settings.md": settings(),
         "commands.md": commands(),
         "codes.md": codes(),
         "levels.md": levels(),
         "json.md": json_report(),
-        "battery.md": battery(),
-        "third-party.md": third_party(),
+    }
+    measured = {"battery.md": battery(), "third-party.md": third_party()}
+    return {
+        **{REFERENCE / name: text for name, text in reference.items()},
+        **{DATA / name: text for name, text in measured.items()},
     }
 
 
 def main(arguments: List[str]) -> int:
     """Write the pages, or compare them with what is there."""
     stale = []
-    for name, text in pages().items():
-        path = REFERENCE / name
+    for path, text in pages().items():
         wanted = text.rstrip() + "\n"
         if not path.exists() or path.read_text(encoding="utf-8") != wanted:
-            stale.append(name)
+            stale.append(path.relative_to(ROOT).as_posix())
             if "--check" not in arguments:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(wanted, encoding="utf-8")
