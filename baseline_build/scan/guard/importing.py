@@ -8,11 +8,10 @@ C interface defines as failure ("The Python/C API Reference Manual", chapter "Ex
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from .graph import Block, Graph
-from .loading import Loaded, roots
+from .loading import Loaded, roots, surely_run
 from .operations import Operand, Operation
 from .program import Program
 
@@ -51,22 +50,11 @@ class _Result(NamedTuple):
 
 def run_on_import(program: Program, marks: Sequence[int]) -> List[Loaded]:
     """Those of *marks* (ascending addresses) that run in every import of the extension module that succeeds."""
-    found: List[Loaded] = []
-    seen: Set[int] = set()
-    waiting: List[Tuple[int, Tuple[str, ...]]] = [
-        (address, (f"{what} {program.label(address)}",)) for address, what in roots(program) if what in _IMPORT_ROOTS
-    ]
-    first = {address for address, _ in waiting}
-    while waiting and len(seen) < _MAX_FUNCTIONS:
-        function, path = waiting.pop(0)
-        if function in seen:
-            continue
-        seen.add(function)
-        for block in always_imported(program, function, first=function in first):
-            inside = range(bisect_left(marks, block.start), bisect_left(marks, block.end))
-            found.extend(Loaded(marks[index], path) for index in inside)
-            waiting.extend((callee, (*path, program.label(callee))) for callee in block.calls)
-    return found
+    begin = [(address, what) for address, what in roots(program) if what in _IMPORT_ROOTS]
+    first = {address for address, _ in begin}
+    return surely_run(
+        program, marks, begin, lambda entry: always_imported(program, entry, first=entry in first), _MAX_FUNCTIONS
+    )
 
 
 def always_imported(program: Program, entry: int, *, first: bool) -> List[Block]:

@@ -8,9 +8,9 @@ check that gives up on an old CPU is respected.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .graph import Graph
+from .graph import Block, Graph
 from .operations import Operand, Operation
 from .program import Program
 
@@ -139,18 +139,32 @@ def _is_slot_table(program: Program, place: int) -> bool:
 
 def run_on_load(program: Program, marks: Sequence[int]) -> List[Loaded]:
     """Those of *marks* (ascending addresses) that surely run when the file is loaded."""
+    return surely_run(program, marks, roots(program), lambda entry: Graph(program, entry).always(), _MAX_FUNCTIONS)
+
+
+def surely_run(
+    program: Program,
+    marks: Sequence[int],
+    begin: Iterable[Tuple[int, str]],
+    always: Callable[[int], Sequence[Block]],
+    most: int,
+) -> List[Loaded]:
+    """Those of *marks* (ascending addresses) that surely run from *begin* on, in at most *most* functions.
+
+    :param begin: address and kind of each root.
+    :param always: gives the blocks of the function at an address that run whenever it does, those with calls too.
+    """
     found: List[Loaded] = []
-    seen: Dict[int, bool] = {}
+    seen: Set[int] = set()
     waiting: List[Tuple[int, Tuple[str, ...]]] = [
-        (address, (f"{what} {program.label(address)}",)) for address, what in roots(program)
+        (address, (f"{what} {program.label(address)}",)) for address, what in begin
     ]
-    while waiting and len(seen) < _MAX_FUNCTIONS:
+    while waiting and len(seen) < most:
         function, path = waiting.pop(0)
         if function in seen:
             continue
-        seen[function] = True
-        graph = Graph(program, function)
-        for block in graph.always():
+        seen.add(function)
+        for block in always(function):
             inside = range(bisect_left(marks, block.start), bisect_left(marks, block.end))
             found.extend(Loaded(marks[index], path) for index in inside)
             waiting.extend((callee, (*path, program.label(callee))) for callee in block.calls)
