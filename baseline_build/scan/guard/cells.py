@@ -13,6 +13,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tu
 
 from . import arithmetic
 from .fields import is_field
+from .foreign import Foreign
 from .program import Program
 from .state import THREADS, is_thread
 from .values import PLAIN, UNDEFINED, Value, as_bits, constant, join
@@ -37,6 +38,7 @@ class Cells:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.foreign = Foreign(program.image, program.base, program.facts)
         # Address -> size -> owner (the function interpreted) -> what it stores there.
         self._stores: Dict[int, Dict[int, Dict[int, Value]]] = {}
         self._owned: Dict[int, Set[_Key]] = {}
@@ -187,6 +189,8 @@ class Cells:
         """What stands there before any code of the file runs."""
         if is_field(address):
             return constant(0)
+        if address in self.foreign:
+            return self.foreign.at(address, size)
         if is_thread(address):
             number = self.program.contents.of_thread(address, size)
         else:
@@ -198,6 +202,12 @@ class Cells:
         program = self.program
         if address == THREADS and size == 8:
             return constant(THREADS)
+        if address in self.foreign:
+            self._readers.setdefault(address & ~15, set()).add(function)
+            return join(self.initial(address, size), 0, self.stored(address, size), 0)
+        pointed = self.foreign.pointers.get(address - program.base)
+        if pointed is not None:
+            return constant(pointed) if size == 8 else PLAIN
         if not is_thread(address) and not is_field(address):
             if not program.low <= address < program.high:
                 return PLAIN

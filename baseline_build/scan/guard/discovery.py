@@ -154,10 +154,10 @@ class Discovery:
             if name in answers:
                 for _, place in program.transfers(stub, stub + 1):
                     yield program.function_of(place)
-        for slot, name in program.image.imports.items():
-            if name in answers:
-                for _, place in program.references(slot, slot + 1):
-                    yield program.function_of(place)
+        slots = [(slot, slot + 1) for slot, name in program.image.imports.items() if name in answers]
+        for low, high in (*slots, *self.analysis.cells.foreign.places):
+            for _, place in program.references(low, high):
+                yield program.function_of(place)
 
     def _enqueue(self, function: int) -> None:
         for whole in self._wholes(function):
