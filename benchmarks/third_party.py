@@ -64,6 +64,15 @@ subprocess.run([flatc, "--python", "-o", folder, str(schema)], check=True)
 assert pathlib.Path(folder, "T.py").is_file()
 """
 
+_SSM = """
+import numpy
+from cssm import ddm_models
+one = {name: numpy.array([value], dtype=numpy.float32) for name, value in dict(v=1, a=1, z=0.5, t=0.1, s=1).items()}
+deadline = numpy.array([9.0], dtype=numpy.float32)
+found = ddm_models.ddm(**one, deadline=deadline, n_samples=9, n_trials=1, random_state=1)
+assert found["rts"].size == 9
+"""
+
 # Different build systems; the first ones bring -march=native or single extensions themselves.
 PROJECTS = (
     Project("annoy==1.17.3", "import annoy; i = annoy.AnnoyIndex(2, 'angular'); i.add_item(0, [1, 2]); i.build(2)"),
@@ -72,7 +81,13 @@ PROJECTS = (
         "import hnswlib; i = hnswlib.Index('l2', 16); i.init_index(9); i.add_items([[1.0] * 16])",
         ("numpy",),
     ),
+    Project("fasttext==0.9.2", "import fasttext; fasttext.tokenize('a b')", ("numpy", "pybind11", "setuptools")),
     Project("fasttext==0.9.3", "import fasttext; fasttext.tokenize('a b')", ("numpy", "pybind11", "setuptools")),
+    Project("fasttext-predict==0.9.2.4", "import fasttext; fasttext.tokenize('a b')"),
+    Project("ssm-simulators==0.12.5", _SSM, ("numpy",)),
+    Project("pyhash2==0.9.4", "import pyhash; assert pyhash.fnv1_32()('a')"),
+    Project("mappy==2.31", "import mappy; assert mappy.revcomp('AAC') == 'GTT'"),
+    Project("nmslib==2.1.2", "import nmslib; nmslib.init()", ("numpy", "psutil")),
     Project("crc32c==2.7.1", "import crc32c; assert crc32c.crc32c(b'123456789') == 0xE3069283"),
     Project("pybase64==1.5.1", "import pybase64; assert pybase64.b64encode(b'ab' * 99)"),
     Project("MarkupSafe==3.0.2", "import markupsafe._speedups"),
@@ -85,6 +100,9 @@ PROJECTS = (
         "contourpy==1.3.3", "import contourpy; contourpy.contour_generator(z=[[0, 1], [1, 0]]).lines(.5)", ("numpy",)
     ),
     Project("levenshtein==0.27.1", "import Levenshtein; assert Levenshtein.distance('ab', 'ac') == 1", ("rapidfuzz",)),
+    Project("argon2-cffi-bindings==26.2.0", "import _argon2_cffi_bindings as a; assert a.lib.ARGON2_OK == 0", ("cffi",)),
+    Project("PyNaCl==1.6.2", "import nacl.utils; assert len(nacl.utils.random(9)) == 9", ("cffi",)),
+    Project("RapidFuzz==3.14.6", "from rapidfuzz import fuzz; assert fuzz.ratio('ab', 'ab') == 100"),
     Project("zlmdb==26.7.1", _ZLMDB, ("cffi", "cbor2", "click", "pynacl", "pyyaml", "txaio", "numpy", "setuptools")),
 )
 _OURS = ["setuptools>=77", "pyelftools>=0.31", "packaging>=23", "tomli>=2; python_version < '3.11'"]
@@ -148,7 +166,9 @@ def wrap(project: Path) -> str:
     """Put baseline-build around the backend of *project*; the name of that backend."""
     table, text = _build_system(project)
     backend = str(table.get("build-backend", "setuptools.build_meta:__legacy__"))
-    requires = [*(table.get("requires") or ["setuptools", "wheel"]), *_OURS]  # type: ignore[misc]
+    asked = list(table.get("requires") or ["setuptools", "wheel"])  # type: ignore[call-overload]
+    own = any(re.match(r"setuptools\b(?!-)", one) for one in asked)  # a project's own bound on setuptools holds
+    requires = [*asked, *(one for one in _OURS if not (own and one.startswith("setuptools")))]
     places = ["baseline-build", *(table.get("backend-path") or [])]  # type: ignore[misc]
     rest = re.sub(r"(?ms)^\[build-system\]\s*$.*?(?=^\[|\Z)", "", text)
     head = f'[build-system]\nrequires = {json.dumps(requires)}\nbuild-backend = "baseline_build"\n'

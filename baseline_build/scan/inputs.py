@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import closing
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +15,7 @@ from .. import elf
 from ..elf import archive
 from ..errors import BrokenInputError, ConfigError
 from ..wheel import WheelFile, names, open_wheel, record
-from . import imports, waivers, workers
+from . import imports, nested, waivers, workers
 from .examination import Examined
 from .model import FileReport, InputReport, Report, Verdict, gravest
 from .options import ScanOptions
@@ -35,8 +36,6 @@ _FOREIGN = (
     (b"\xca\xfe\xba\xbe\x00\x00\x00", "a macOS universal file"),
     (b"BC\xc0\xde", "LLVM bitcode, compiled only when it is linked"),
 )
-_NESTED = (".whl", ".egg", ".zip", ".pyz")  # what Python may load code from, unlike other formats packed the same way
-_HEAD = 8
 # How Python code asks what the CPU can do: the kernel's file, and the packages that read it or run cpuid.
 _PYTHON_ASKS = re.compile(rb"cpuinfo|cpuid|archspec|getauxval|cpu_features")
 _PYTHON_LIMIT = 4 << 20
@@ -76,13 +75,13 @@ def scan_installed(name: str, options: ScanOptions = DEFAULTS) -> Report:
             fix="Scan its folder instead.",
         )
     listed = sorted({(str(file), Path(str(distribution.locate_file(file)))) for file in distribution.files})
-    found = _Found()
-    for path, place in listed:
-        if place.is_file():
-            _take_file(found, path, place)
-    found.imported = _importer(dict(listed), str(distribution.metadata["Name"]))
-    title = f"{distribution.metadata['Name']} {distribution.version}"
-    return _report([_examined(title, None, found, options)], options)
+    with closing(_Found()) as found:
+        for path, place in listed:
+            if place.is_file():
+                _take_file(found, path, place)
+        found.imported = _importer(dict(listed), str(distribution.metadata["Name"]))
+        title = f"{distribution.metadata['Name']} {distribution.version}"
+        return _report([_examined(title, None, found, options)], options)
 
 
 def _report(entries: List[InputReport], options: ScanOptions) -> Report:
@@ -103,8 +102,14 @@ def _waived(entries: List[InputReport], options: ScanOptions) -> List[InputRepor
 
 
 def _scan_one(path: Path, options: ScanOptions) -> InputReport:
+    with closing(_Found()) as found:
+        return _scan_into(found, path, options)
+
+
+def _scan_into(found: _Found, path: Path, options: ScanOptions) -> InputReport:
     if path.is_dir():
-        return _examined(str(path), None, _in_folder(path), options)
+        _take_folder(found, path)
+        return _examined(str(path), None, found, options)
     if not path.is_file():
         raise ConfigError(
             "BB224", "there is no such file or folder", where=str(path), fix="Check the spelling of the path."
@@ -112,7 +117,7 @@ def _scan_one(path: Path, options: ScanOptions) -> InputReport:
     head = _head(path)
     if head.startswith(b"PK") or path.suffix in (".whl", ".zip"):
         with open_wheel(path) as wheel:
-            found = _in_wheel(wheel)
+            _take_wheel(found, wheel)
         return _examined(str(path), _sha256(path), found, options)
     if not (elf.is_elf(head) or archive.is_archive(head)):
         raise BrokenInputError(
@@ -122,7 +127,6 @@ def _scan_one(path: Path, options: ScanOptions) -> InputReport:
             why=next((f"It is {what}." for magic, what in _FOREIGN if head.startswith(magic)), "It is something else."),
             fix="Name a wheel, an ELF file (.so, executable, .o), a static archive (.a), or a folder with such files.",
         )
-    found = _Found()
     found.jobs.append(workers.Job(path.name, str(path), None, path.stat().st_size))
     return _examined(str(path), _sha256(path), found, options, single=True)
 
@@ -136,20 +140,35 @@ class _Found:
         self.notes: List[str] = []
         self.asking: Optional[str] = None
         self.imported: Callable[[], FrozenSet[str]] = frozenset
+        self._search = nested.Search()
+
+    def close(self) -> None:
+        """Remove what was unpacked."""
+        self._search.close()
 
     def read(self, name: str, text: bytes) -> None:
         """Remember the first Python file that asks what the CPU can do: it may choose among the native modules."""
         if self.asking is None and _PYTHON_ASKS.search(text):
             self.asking = name
 
+    def spool(self, pieces: Iterable[bytes]) -> Path:
+        """A file with *pieces*, there until :meth:`close`."""
+        return self._search.copy(lambda stream: stream.writelines(pieces))
 
-def _in_folder(folder: Path) -> _Found:
-    found = _Found()
+    def look_into(self, name: str, place: Path) -> None:
+        """Take in the native code of the archive at *place*."""
+        for inner in self._search.look(name, place):
+            if inner.place is None:
+                self.reports.append(_undecided(inner.name, inner.note))
+            else:
+                self.jobs.append(workers.Job(inner.name, str(inner.place), None, inner.place.stat().st_size))
+
+
+def _take_folder(found: _Found, folder: Path) -> None:
     places = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
     for name, path in places.items():
         _take_file(found, name, path)
     found.imported = _importer(places, "")
-    return found
 
 
 def _importer(places: Dict[str, Path], project: str) -> Callable[[], FrozenSet[str]]:
@@ -159,7 +178,11 @@ def _importer(places: Dict[str, Path], project: str) -> Callable[[], FrozenSet[s
 def _take_file(found: _Found, name: str, path: Path) -> None:
     """Sort in a file that lies on the disk."""
     size = path.stat().st_size
-    _sort_in(found, name, _head(path), workers.Job(name, str(path), None, size), "any")
+    head = _head(path)
+    if _is_packed(found, name, head):
+        found.look_into(name, path)
+    else:
+        _sort_in(found, name, head, workers.Job(name, str(path), None, size), "any")
     if name.endswith(".py") and size <= _PYTHON_LIMIT:
         found.read(name, path.read_bytes())
 
@@ -174,19 +197,21 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _in_wheel(wheel: WheelFile) -> _Found:
-    found = _Found()
+def _take_wheel(found: _Found, wheel: WheelFile) -> None:
     platform = "any"
     if wheel.path.suffix == ".whl":
         platform = names.parse(wheel.path.name).platform
         found.notes += [f"RECORD: {problem}" for problem in record.problems(wheel)]
     for member in wheel.members:
         job = workers.Job(member.name, str(wheel.path), member.name, member.size)
-        _sort_in(found, member.name, wheel.head(member.name, _HEAD), job, platform)
+        head = wheel.head(member.name, nested.HEAD)
+        if _is_packed(found, member.name, head):
+            found.look_into(member.name, found.spool(wheel.chunks(member.name)))
+        else:
+            _sort_in(found, member.name, head, job, platform)
         if member.name.endswith(".py") and member.size <= _PYTHON_LIMIT:
             found.read(member.name, wheel.read(member.name))
     found.imported = lambda: _imported_of(wheel.path)
-    return found
 
 
 def _imported_of(path: Path) -> FrozenSet[str]:
@@ -199,7 +224,7 @@ def _imported_of(path: Path) -> FrozenSet[str]:
 
 def _sort_in(found: _Found, name: str, head: bytes, job: workers.Job, platform: str) -> None:
     """Put the file where it belongs by its first bytes; a name that promises native code must be kept."""
-    if elf.is_elf(head) or archive.is_archive(head):
+    if nested.native_head(head):
         found.jobs.append(job)
         return
     foreign = next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
@@ -208,8 +233,14 @@ def _sort_in(found: _Found, name: str, head: bytes, job: workers.Job, platform: 
     elif foreign is None and job.size and _LIBRARY.search(name):
         start = head[:4].hex(" ")
         found.reports.append(_undecided(name, f"BB401: called a library, yet no ELF file (it starts with {start})"))
-    elif head.startswith(b"PK\x03\x04") and name.endswith(_NESTED):
-        found.notes.append(f"{name} is an archive inside of this one; what it holds was not looked at")
+
+
+def _is_packed(found: _Found, name: str, head: bytes) -> bool:
+    """Whether the file is an archive that can be looked into; one that cannot is remarked."""
+    kind = None if nested.native_head(head) else nested.packed(name, head)
+    if kind == "zstd":
+        found.notes.append(f"{name} is packed by zstd; what it holds was not looked at")
+    return kind not in (None, "zstd")
 
 
 def _of_other_system(foreign: str, platform: str) -> bool:
@@ -269,7 +300,7 @@ def _verdict(files: Iterable[FileReport]) -> Verdict:
 
 def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(_HEAD)
+        return stream.read(nested.HEAD)
 
 
 def _sha256(path: Path) -> str:
