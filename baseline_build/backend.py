@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
@@ -38,6 +39,8 @@ def _hook(config_settings: Given) -> Iterator[building.Job]:
             with building.job(Path.cwd(), config_settings, reporter) as one:
                 yield one
         except BaselineBuildError as error:
+            if error.__cause__ is not None:
+                reporter.detail("".join(traceback.format_exception(None, error, error.__traceback__)))
             reporter.fail(str(error))
             raise SystemExit(error.exit_code) from error
 

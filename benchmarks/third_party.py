@@ -100,7 +100,9 @@ PROJECTS = (
         "contourpy==1.3.3", "import contourpy; contourpy.contour_generator(z=[[0, 1], [1, 0]]).lines(.5)", ("numpy",)
     ),
     Project("levenshtein==0.27.1", "import Levenshtein; assert Levenshtein.distance('ab', 'ac') == 1", ("rapidfuzz",)),
-    Project("argon2-cffi-bindings==26.2.0", "import _argon2_cffi_bindings as a; assert a.lib.ARGON2_OK == 0", ("cffi",)),
+    Project(
+        "argon2-cffi-bindings==26.2.0", "import _argon2_cffi_bindings as a; assert a.lib.ARGON2_OK == 0", ("cffi",)
+    ),
     Project("PyNaCl==1.6.2", "import nacl.utils; assert len(nacl.utils.random(9)) == 9", ("cffi",)),
     Project("RapidFuzz==3.14.6", "from rapidfuzz import fuzz; assert fuzz.ratio('ab', 'ab') == 100"),
     Project("zlmdb==26.7.1", _ZLMDB, ("cffi", "cbor2", "click", "pynacl", "pyyaml", "txaio", "numpy", "setuptools")),

@@ -21,7 +21,7 @@ from .archiving import moment_of, normalise_sdist, publish
 from .caching import cache_of, key_of
 from .copying import inside, select
 from .exposure import verify_editable
-from .losses import require_any_compiler, require_native
+from .losses import raise_with_losses, require_any_compiler, require_native
 from .programs import build_program, processors
 from .reporter import Reporter
 from .stripping import (
@@ -229,6 +229,7 @@ def _enforced(one: Job) -> Iterator[Callable[[], CompileLog]]:
             if refusals:
                 raise _refused(refusals, settings) from error
             require_any_compiler(session, error)
+            raise_with_losses(session.log(), error)
             raise
         finally:
             _tell(session.log(), one.reporter)

@@ -21,14 +21,16 @@ _LINKED = ((2).to_bytes(2, "little"), (3).to_bytes(2, "little"), (2).to_bytes(2,
 
 
 def exposed_files(project_dir: Path, since: int) -> Tuple[Path, ...]:
-    """Programs and shared objects below *project_dir* that this build wrote, and all extension modules.
+    """Programs and shared objects below *project_dir* that this build wrote or that lie in a package, and all extension
+    modules.
 
-    An extension module that an earlier build has left is what an import finds, if this one took it for up to date.
-    Hidden folders and virtual environments are not the project's.
+    An extension module that an earlier build has left is what an import finds, if this one took it for up to date; what
+    lies in a package is run from there, whoever put it there. Hidden folders and virtual environments are not the
+    project's.
 
     :param since: when the build began, nanoseconds of the file system's clock.
     """
-    return tuple(sorted(path for path in _files(project_dir) if _counts(path, since)))
+    return tuple(sorted(path for path in _files(project_dir) if _counts(path, since, project_dir)))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -41,14 +43,17 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in names)
 
 
-def _counts(path: Path, since: int) -> bool:
+def _counts(path: Path, since: int, project_dir: Path) -> bool:
     if not path.is_file():
-        return False
-    if path.stat().st_mtime_ns < since and not path.name.endswith(tuple(EXTENSION_SUFFIXES)):
         return False
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
-    return head.startswith(b"\x7fELF") and head[16:18] in _LINKED
+    if not head.startswith(b"\x7fELF") or head[16:18] not in _LINKED:
+        return False
+    if path.stat().st_mtime_ns >= since or path.name.endswith(tuple(EXTENSION_SUFFIXES)):
+        return True
+    folders = path.relative_to(project_dir).parents
+    return any(Path(project_dir, folder, "__init__.py").is_file() for folder in folders)
 
 
 def verify_editable(

@@ -28,9 +28,9 @@ TOTAL = 4 << 30  # bytes unpacked of one input
 MEMBERS = 200_000  # looked at in one input
 _ENDINGS = (".whl", ".egg", ".zip", ".pyz", ".pyzw", ".pex")  # zip archives whose end counts, whatever the beginning
 _STREAMS: Dict[str, Callable[[Path], IO[bytes]]] = {
-    "gzip": lambda path: gzip.open(path),
-    "bzip2": lambda path: bz2.open(path),
-    "xz": lambda path: lzma.open(path),
+    "gzip": gzip.open,  # type: ignore[dict-item]  # the first of its overloads is meant
+    "bzip2": bz2.open,
+    "xz": lzma.open,
 }
 _UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 
@@ -80,7 +80,7 @@ class Search:
             for inner, opened in _contents(kind, name, place):
                 with opened as stream:
                     yield from self._take(inner, stream, depth)
-        except _Unpacking as stopped:
+        except _LimitError as stopped:
             yield Inner(name, None, str(stopped))
         except _UNREADABLE as error:
             yield Inner(name, None, f"BB444: not all of this archive can be unpacked: {error}")
@@ -88,13 +88,13 @@ class Search:
     def _take(self, name: str, stream: IO[bytes], depth: int) -> Iterator[Inner]:
         self._members -= 1
         if self._members < 0:
-            raise _Unpacking(f"BB444: there are more than {MEMBERS} files in archives; not all were looked at")
+            raise _LimitError(f"BB444: there are more than {MEMBERS} files in archives; not all were looked at")
         head = stream.read(HEAD)
         native = native_head(head)
         if not native and packed(name, head) is None:
             return
         if depth >= DEPTH:
-            raise _Unpacking(f"BB444: more than {DEPTH} archives lie in each other; the innermost was not looked at")
+            raise _LimitError(f"BB444: more than {DEPTH} archives lie in each other; the innermost was not looked at")
         place = self.copy(lambda target: self._pour(head, stream, target))
         if native:
             yield Inner(name, place)
@@ -107,12 +107,12 @@ class Search:
         while piece:
             self._bytes -= len(piece)
             if self._bytes < 0:
-                raise _Unpacking(f"BB444: the archives unpack to more than {TOTAL >> 30} GiB; not all was looked at")
+                raise _LimitError(f"BB444: the archives unpack to more than {TOTAL >> 30} GiB; not all was looked at")
             target.write(piece)
             piece = source.read(1 << 20)
 
 
-class _Unpacking(Exception):
+class _LimitError(Exception):
     """A limit was met; the text is the note."""
 
 

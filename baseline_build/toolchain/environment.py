@@ -32,7 +32,11 @@ _INTERPRETER = (
 # A distcc or icecc called by its path would send the options to another machine as they are: it shall compile here,
 # where the compiler's shim is met (manual pages of distcc, "HOST SPECIFICATIONS", and icecc, "ICECC").
 _AT_HOME = {"DISTCC_HOSTS": "localhost", "ICECC": "no"}
-GIVEN_BACK = ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS", "CC_PRINT_OPTIONS", "CC_PRINT_OPTIONS_FILE", *_AT_HOME)
+# An sccache called by its path knows the options as the build gave them, not what the shims behind it make of them: its
+# entries must be others than those of builds without a session (sccache's documentation, "Configuration"). ccache takes
+# COMPILER_PATH into account by itself.
+_APART = "SCCACHE_C_CUSTOM_CACHE_BUSTER"
+GIVEN_BACK = ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS", "CC_PRINT_OPTIONS", "CC_PRINT_OPTIONS_FILE", *_AT_HOME, _APART)
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 
 
@@ -130,6 +134,8 @@ def variables(plan: Plan, environ: Mapping[str, str], commands: Commands) -> Dic
     result.update(variables_of(plan, host_machine()))
     if plan.mode is not Mode.REPORT:
         result.update(_AT_HOME)
+        kept = [f"{machine}={plan.level(machine)}" for machine in ("x86-64", "i386", "aarch64")]
+        result[_APART] = " ".join([environ.get(_APART, ""), "baseline-build", *kept, f"strict={plan.strict}"]).lstrip()
     return result
 
 

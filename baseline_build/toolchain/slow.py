@@ -22,7 +22,7 @@ if __name__ == "__main__":
         sys.modules[_name] = _package
     __package__ = "baseline_build.toolchain"
 
-from ..errors import BaselineBuildError, EnforcementError
+from ..errors import BaselineBuildError, EnforcementError, ToolError
 from .additions import additions, quiet
 from .clang import with_configuration
 from .filtering import filter_arguments
@@ -239,7 +239,10 @@ def _link_options(plan: Plan, program: Program, machine: str, arguments: Sequenc
 
 
 def _stranger(name: str) -> Tuple[str, str]:
-    """The real program and the machine behind the part *name* of a gcc that was not on PATH when the build began."""
+    """The real program and the machine behind the part *name* of a gcc that was not on PATH when the build began.
+
+    Raises ToolError BB601 where the gcc cannot be asked, or does not know its own part.
+    """
     import shutil
 
     from .discovery import ask, machine_of
@@ -249,7 +252,16 @@ def _stranger(name: str) -> Tuple[str, str]:
     part = name.split(" ")[-1]
     real = ask([caller, f"-print-prog-name={part}"], environ).strip()
     if not os.path.isabs(real):
-        real = shutil.which(real, path=environ.get("PATH")) or real
+        found = shutil.which(real, path=environ.get("PATH"))
+        if found is None:
+            raise ToolError(
+                "BB601",
+                f"{caller}, which called it, does not tell where its {part} is",
+                where=part,
+                why="A compiler that is not on PATH calls it, with the variables cleared or apart from its parts.",
+                fix="Call the compiler by its name, or by its path with the variables of the build.",
+            )
+        real = found
     return real, machine_of(ask([caller, "-dumpmachine"], environ).strip())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,41 @@ def test_what_an_earlier_build_left_counts_for_an_editable_install(project: Copy
         outcome = one.call("build_editable", str(one.output))
         assert outcome.status == status, outcome.err
     assert "attribute_module" in outcome.err
+
+
+def test_what_lies_in_a_package_counts_for_an_editable_install(project: Copy) -> None:
+    """A program or a library with a version in its name that somebody put there is run from there."""
+    one = project("extension")
+    package = one.path / "tools"
+    program = package / "data" / "libwide.so.1"
+    program.parent.mkdir(parents=True)
+    line = ["gcc", "-shared", "-fPIC", "-O3", "-mavx2", "-x", "c", "-", "-o", str(program)]
+    text = "void f(int *a) { for (int i = 0; i < 64; i++) a[i] *= 3; }"
+    subprocess.run([require_tool(line[0]), *line[1:]], input=text, text=True, check=True)
+    os.utime(program, (1, 1))
+    assert one.call("build_editable", str(one.output)).status == 0
+    (package / "__init__.py").touch()
+    outcome = one.call("build_editable", str(one.output))
+    assert outcome.status == 1
+    assert "libwide.so.1: f" in outcome.err
+
+
+def test_a_build_that_ends_for_want_of_an_option_says_so(project: Copy) -> None:
+    one = project("optional")
+    setup = one.path / "setup.py"
+    setup.write_text(setup.read_text().replace(", optional=True", ""))
+    settings(one, "strict = false")
+    outcome = one.refused()
+    assert "BB609" in outcome.err
+    assert re.search(r"the build failed where options had been taken off: \S+ sum_avx2\.c without -mavx2", outcome.err)
+    assert "kernels" in outcome.err
+
+
+def test_a_build_that_ends_for_another_reason_is_not_blamed_on_options(project: Copy) -> None:
+    one = project("optional")
+    setup = one.path / "setup.py"
+    setup.write_text(setup.read_text() + "\nraise RuntimeError('no luck')\n")
+    settings(one, f"strict = false\nkernels = {KERNELS}")
+    outcome = one.refused()
+    assert "BB609" not in outcome.err
+    assert "BB706: setuptools.build_meta: the wrapped backend failed: RuntimeError: no luck" in outcome.err

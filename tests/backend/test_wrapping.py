@@ -67,6 +67,19 @@ def test_a_native_wheel_tagged_any_is_refused(project: Copy) -> None:
     assert "BB731" in outcome.err
 
 
+def test_an_error_of_the_backend_is_one_message_with_its_place(project: Copy) -> None:
+    toy = project("toy")
+    source = toy.path / "toy_backend.py"
+    line = 'Path("calls.json").write_text'
+    source.write_text(source.read_text().replace(line, f'raise LookupError("no luck"); {line}'))
+    outcome = toy.refused()
+    assert outcome.status == 5
+    assert "BB706: toy_backend:Backend.inner: the wrapped backend failed: LookupError: no luck" in outcome.err
+    assert re.search(r"raised at \S*toy_backend\.py:17 in build_wheel; ", outcome.err)
+    told = toy.call("build_wheel", str(toy.output), {"verbose": "true"})
+    assert "Traceback" in told.err, "with verbose all of it is shown"
+
+
 def test_sdist_of_a_wrapped_backend(project: Copy) -> None:
     import tarfile
 

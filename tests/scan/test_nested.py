@@ -83,9 +83,7 @@ def test_a_packed_tar_archive(tmp_path: Path, bad: bytes) -> None:
 
 def test_archives_in_archives(tmp_path: Path, bad: bytes) -> None:
     data = zipped({"inner.tar": tarred("deep.zip", zipped({"bad": bad}))})
-    assert found(scanned(tmp_path, "outer.zip", data)) == {
-        "sample/outer.zip!inner.tar!deep.zip!bad": Verdict.VIOLATION
-    }
+    assert found(scanned(tmp_path, "outer.zip", data)) == {"sample/outer.zip!inner.tar!deep.zip!bad": Verdict.VIOLATION}
 
 
 def test_too_many_in_each_other_are_undecided(tmp_path: Path, bad: bytes) -> None:
@@ -129,7 +127,9 @@ def test_an_encrypted_file_is_undecided(tmp_path: Path, bad: bytes) -> None:
     assert "encrypted" in report.inputs[0].files[0].notes[0]
 
 
-@pytest.mark.parametrize("data", [b"\x1f\x8b\x08" + b"no gzip" * 99, b"PK\x03\x04" + b"no zip" * 99, b"BZh" + b"x" * 99])
+@pytest.mark.parametrize(
+    "data", [b"\x1f\x8b\x08" + b"no gzip" * 99, b"PK\x03\x04" + b"no zip" * 99, b"BZh" + b"x" * 99]
+)
 def test_what_only_begins_like_an_archive_is_data(tmp_path: Path, data: bytes) -> None:
     report = scanned(tmp_path, "data.bin", data)
     assert report.verdict is Verdict.NOT_APPLICABLE

@@ -74,6 +74,25 @@ def test_sccache(folder: Path) -> None:
     assert "Cache hits                           0" not in stats
 
 
+@pytest.mark.parametrize("launcher", ["ccache", "sccache"])
+def test_a_cache_called_by_its_path_keeps_sessions_and_other_builds_apart(folder: Path, launcher: str) -> None:
+    """The cache sees the same command line with a session and without one: their code must not be exchanged."""
+    path, compiler = require_tool(launcher), require_tool("gcc")
+    caches = {"CCACHE_DIR": "ccache", "SCCACHE_DIR": "sccache", "SCCACHE_SERVER_UDS": "socket"}
+    environ = {**os.environ, **{name: str(folder / place) for name, place in caches.items()}}
+    line, foreign = [path, compiler, *LINE], []
+    try:
+        for within in (False, True, False, True):
+            with enforce(Enforcement(), folder, environ) as session:
+                variables = {**environ, **(session.environ if within else {})}
+                subprocess.run(line, cwd=folder, env=variables, check=True, capture_output=True)
+                foreign.append(bool(foreign_lines(folder / "loop.o")))
+    finally:
+        if launcher == "sccache":
+            subprocess.run([path, "--stop-server"], env=environ, check=False, capture_output=True)
+    assert foreign == [True, False, True, False]
+
+
 @pytest.fixture
 def farm(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A distcc server on this machine, outside every session: its address and its log."""

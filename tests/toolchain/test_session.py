@@ -484,3 +484,10 @@ def test_whether_there_is_a_compiler(folder: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("PATH", path)
         with enforce(Enforcement(), folder) as session:
             assert session.has_compiler() is there
+
+
+def test_a_compiler_that_does_not_know_its_parts_is_one_message(bench: Bench) -> None:
+    done = bench.run("/usr/bin/gcc", "-wrapper", "env,-i", *HOSTILE, check=False)
+    assert done.returncode
+    assert "BB601: cc1: gcc, which called it, does not tell where its cc1 is" in done.stderr
+    assert "Traceback" not in done.stderr
