@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from .clang import variables_of
+from .compile_log import Known
 from .discovery import LAUNCHERS, Discovery, Program, classify, host_machine
 from .model import Mode
 from .plan import Plan
-from .records import Known
 from .tables import target_of
 
 # Variables that hold a compiler command, and those that hold options for one.

@@ -31,6 +31,7 @@ if __name__ == "__main__":
 from ..errors import BaselineBuildError, EnforcementError
 from .model import ArchiveMember
 from .plan import Plan, load_plan
+from .records import own_objects, read_records
 
 # A line of a map that places a section: GNU ld and gold "ADDRESS SIZE FILE", lld "VMA LMA SIZE ALIGN FILE:(SECTION)",
 # mold "ADDRESS SIZE ALIGN FILE:(SECTION)".
@@ -133,8 +134,6 @@ def _look_into(plan: Plan, path: str, wanted: FrozenSet[str], output: str) -> Lo
 
 def refuse_foreign(state: str, map_file: str, output: str) -> None:
     """Raise EnforcementError BB607 where the link that made *output* took in code above the level."""
-    from .records import own_objects, read_records  # these read maps too
-
     plan = load_plan(state)
     text = Path(map_file).read_text(encoding="utf-8", errors="surrogateescape")
     look = look_at(plan, pieces_of(text, os.getcwd()), output, own_objects(read_records(Path(state))))

@@ -13,12 +13,12 @@ from typing import Dict, Iterator, Mapping, Optional, Tuple, Union
 
 from ..errors import EnforcementError
 from . import clang, shims
+from .compile_log import Known, compile_log
 from .discovery import Discovery, Program, host_machine
 from .environment import GIVEN_BACK, Commands, forced_settings, known_words, variables
 from .inner import inner_program, parts, write_inner
 from .model import CompileLog, Enforcement, Mode
 from .plan import Plan, plan_for, save_plan
-from .records import Known, compile_log
 from .start_files import cleared_start_files
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
