@@ -39,6 +39,11 @@ class Console:
         return shutil.get_terminal_size((80, 24)).columns
 
     @property
+    def whole_words(self) -> bool:
+        """Whether names longer than a line stay whole: no terminal shows them, a program may look for them."""
+        return not self.stdout.isatty()
+
+    @property
     def colour(self) -> bool:
         """Whether results on stdout are coloured."""
         return wants_colour(self.stdout)

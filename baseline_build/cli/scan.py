@@ -98,6 +98,7 @@ def main(argv: Sequence[str], console: Console) -> int:
         colour=console.colour and not arguments.output,
         width=console.width,
         verbose=arguments.verbose > 0,
+        whole_words=console.whole_words or bool(arguments.output),
     )
     if arguments.output:
         write(Path(arguments.output), text)

@@ -75,5 +75,7 @@ def main(argv: Sequence[str], console: Console) -> int:
         console.problem(f"BB550: {place}: {one.why}")
     if arguments.reproduce and not differences:
         console.status("both builds gave the same bytes")
-    console.result(report.render(answer, "text", colour=console.colour, width=console.width))
+    console.result(
+        report.render(answer, "text", colour=console.colour, width=console.width, whole_words=console.whole_words)
+    )
     return EXIT_VIOLATION if differences else report.exit_code(answer)

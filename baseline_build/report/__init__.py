@@ -61,12 +61,14 @@ def render(
     colour: bool = False,
     width: int = 80,
     verbose: bool = False,
+    whole_words: bool = False,
 ) -> str:
     """*report* in *format*, one of :data:`FORMATS`, ending in a newline.
 
     :param colour: ANSI colours; only ``text`` uses them.
     :param width: columns ``text`` is wrapped to; at least 40 are used.
     :param verbose: ``text`` lists every finding and whole symbol names instead of the first few.
+    :param whole_words: ``text`` parts no name, so that a path longer than *width* can be searched for and copied.
     :raises ConfigError: BB251, *format* is unknown.
     """
     if format not in _MODULES:
@@ -77,7 +79,7 @@ def render(
         )
     module = importlib.import_module(f".{_MODULES[format]}", __package__)
     if format == "text":
-        text: str = module.render(report, colour=colour, width=max(width, 40), verbose=verbose)
+        text: str = module.render(report, colour=colour, width=max(width, 40), verbose=verbose, whole_words=whole_words)
     else:
         text = module.render(report)
     return text if text.endswith("\n") else text + "\n"

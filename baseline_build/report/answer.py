@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, List, Optional, Tuple
+from typing import FrozenSet, Iterable, List, Optional, Tuple
 
 from ..isa import AARCH64, X86
 from ..isa.model import Level
 from ..scan.model import FileReport, Finding, InputReport, Verdict
 
 _GATED = (Verdict.VIOLATION, Verdict.UNPROVEN)
+_NAMED = 4  # features that are called by name in one sentence
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,60 @@ def _height(finding: Finding) -> int:
     return rank(finding.level or finding.feature)
 
 
-def _need(findings: List[Tuple[FileReport, Finding]]) -> str:
-    """The highest level among *findings*, and the features that no level has."""
+@dataclass(frozen=True)
+class _Need:
+    """A level, ``""`` where none is known, and the features beside it that no level has."""
+
+    level: str
+    extra: FrozenSet[str]
+
+    def __str__(self) -> str:
+        parts = [cpus(self.level)] if self.level else []
+        if self.extra:
+            parts.append(listed(self.extra))
+        return " plus ".join(parts) if parts else "more than was promised"
+
+    def beyond(self, other: _Need) -> Optional[_Need]:
+        """What of this the CPUs of *other* may lack; ``None`` when they have it all."""
+        higher = self.level if rank(self.level or None) > rank(other.level or None) else ""
+        extra = self.extra - other.extra - _features(other.level)
+        return _Need(higher, extra) if higher or extra else None
+
+
+def _features(name: str) -> FrozenSet[str]:
+    level = level_of(name)
+    return frozenset(level.features) if level else frozenset()
+
+
+def listed(features: Iterable[str]) -> str:
+    """``aes, sha and xop``; of many only the first few: ``adx, aes, rdrnd and 12 more features``."""
+    names = sorted(features)
+    if len(names) > _NAMED:
+        names = [*names[: _NAMED - 1], f"{len(names) - _NAMED + 1} more features"]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _need(findings: List[Tuple[FileReport, Finding]]) -> _Need:
+    """The highest level among *findings*, and the features that neither it nor any other level has."""
+    beside = _beside(finding for _, finding in findings)
+    promised = {file.promised for file, _ in findings if file.promised}
     levels = [finding.level for _, finding in findings if finding.level]
-    promised = [file.promised for file, _ in findings if file.promised]
-    extra = sorted({finding.feature for _, finding in findings if not finding.level})
+    # Of features that occur together, one may have a level of its own: avx512f+vaes needs x86-64-v4 beside vaes.
+    levels += [level for name in beside for level in _lowest(name, promised)]
     base = max(levels or promised, key=rank, default="")
-    parts = ([cpus(base)] if base else []) + extra
-    return " plus ".join(parts) if parts else "more than was promised"
+    return _Need(base, beside - _features(base))
+
+
+def _lowest(feature: str, promised: Iterable[str]) -> List[str]:
+    """The lowest level with *feature* of each instruction set that a level among *promised* belongs to."""
+    families = [isa for isa in (X86, AARCH64) if {level.name for level in isa.levels}.intersection(promised)]
+    found = [isa.lowest_level(frozenset([feature])) for isa in families if feature in isa.features]
+    return [level.name for level in found if level]
+
+
+def _beside(findings: Iterable[Finding]) -> FrozenSet[str]:
+    """The single features of those *findings* that no level covers."""
+    return frozenset(name for one in findings if not one.level for name in one.feature.split("+"))
 
 
 def declaration(finding: Finding) -> bool:
@@ -100,10 +147,13 @@ def _reason(file: FileReport, finding: Finding) -> str:
 
 def answer(entry: InputReport) -> Answer:
     """What *entry* needs, gravest fact first."""
-    for verdict, heading in ((Verdict.VIOLATION, "needs"), (Verdict.UNPROVEN, "may need")):
-        findings = open_findings(entry.files, verdict)
-        if findings:
-            return Answer(heading, _need(findings), _reason(*findings[0]))
+    sure, perhaps = (open_findings(entry.files, verdict) for verdict in _GATED)
+    if sure:
+        need = _need(sure)
+        more = _need(perhaps).beyond(need) if perhaps else None
+        return Answer("needs", f"{need}, and perhaps {more}" if more else str(need), _reason(*sure[0]))
+    if perhaps:
+        return Answer("may need", str(_need(perhaps)), _reason(*perhaps[0]))
     if entry.verdict in _GATED:
         worst = next((file for file in entry.files if file.verdict is entry.verdict), None)
         where = worst.path if worst else entry.path
@@ -116,9 +166,11 @@ def answer(entry: InputReport) -> Answer:
         return Answer("runs on", "any CPU, there is no native code")
     promised = sorted({file.promised or file.machine for file in native}, key=lambda name: (rank(name), name))
     text = ", ".join(_any(name) for name in promised)
-    faster = sorted({f.level or f.feature for file in native for f in file.findings if not f.waived_by}, key=rank)
-    if faster:
-        text += f" (code for {', '.join(faster)} is behind CPU tests)"
+    guarded = [finding for file in native for finding in file.findings if not finding.waived_by]
+    levels = sorted({finding.level for finding in guarded if finding.level}, key=rank)
+    beside = _beside(guarded).difference(*map(_features, levels))
+    if guarded:
+        text += f" (code for {', '.join([*levels, *([listed(beside)] if beside else [])])} is behind CPU tests)"
     return Answer("runs on", text)
 
 

@@ -6,6 +6,7 @@ the map in light and dark, and everything a colour says is said in words as well
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
@@ -13,9 +14,10 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from .. import __version__
 from ..scan.model import CodeMap, FileReport, Finding, InputReport, Report, Verdict
 from .answer import answer, declaration, plural, rank
+from .grouping import by_function, gravest_first
 
 _STYLE = Path(__file__).with_name("page.css")
-_SHOWN = 300  # findings of one file: a browser lays out a few thousand at once, a reader reads far fewer
+_SHOWN = 200  # functions of one file: a browser lays out a few thousand at once, a reader reads far fewer
 _COLOURS = 5
 
 
@@ -69,7 +71,8 @@ def _answers(report: Report) -> str:
 
 def _input(number: int, entry: InputReport) -> str:
     levels = _levels(entry)
-    files = "\n".join(_file(f"{number}-{index}", file, levels) for index, file in enumerate(entry.files, 1))
+    ranked = gravest_first(entry.files)
+    files = "\n".join(_file(f"{number}-{index}", file, levels) for index, file in enumerate(ranked, 1))
     notes = "".join(f"<p>{escape(note)}</p>" for note in entry.notes)
     digest = f'<p class="faint mono">sha256 {escape(entry.sha256)}</p>' if entry.sha256 else ""
     return f"""<section aria-labelledby="input-{number}">
@@ -89,7 +92,7 @@ def _table(number: int, entry: InputReport) -> str:
         f"<td>{_verdict(file.verdict)}</td><td>{escape(file.machine)}</td>"
         f"<td>{_level(file.promised)}</td><td>{_level(file.declared)}</td><td>{_level(file.emitted)}</td>"
         f"<td>{file.code_bytes:,}</td></tr>"
-        for index, file in enumerate(entry.files, 1)
+        for index, file in enumerate(gravest_first(entry.files), 1)
     )
     return f"""<div class="scroll" role="region" aria-label="Files of {escape(_last(entry.path))}" tabindex="0">
 <table>
@@ -115,7 +118,7 @@ def _levels(entry: InputReport) -> Dict[Optional[str], str]:
 
 
 def _legend(levels: Dict[Optional[str], str]) -> str:
-    words = {None: "the machine's lowest level", "": "in no level"}
+    words = {None: "the machine's lowest level", "": "a feature that no level has"}
     items = "".join(
         f'<li><svg viewBox="0 0 1 1" aria-hidden="true"><rect class="{colour}" width="1" height="1"/></svg>'
         f"{escape(words.get(name) or str(name))}</li>"
@@ -136,9 +139,9 @@ def _file(key: str, file: FileReport, levels: Dict[Optional[str], str]) -> str:
         facts.append(f"came from {file.origin}")
     facts += file.notes
     maps = "\n".join(_map(file, code, levels) for code in file.maps)
-    shown = file.findings[:_SHOWN]
-    findings = "\n".join(_finding(finding) for finding in shown)
-    hidden = len(file.findings) - len(shown)
+    groups = by_function(file.findings)
+    findings = "\n".join(_function(group) for group in groups[:_SHOWN])
+    hidden = sum(len(group) for group in groups[_SHOWN:])
     more = f"<p>… and {plural(hidden, 'finding')} more; the JSON report has them all.</p>" if hidden else ""
     return f"""<details id="file-{key}"{"" if quiet else " open"}>
 <summary><h3><code>{escape(file.path)}</code></h3> {_verdict(file.verdict)}</summary>
@@ -182,15 +185,10 @@ def _runs(levels: Sequence[Optional[str]]) -> List[Tuple[int, int, Optional[str]
     return runs
 
 
-def _finding(finding: Finding) -> str:
-    needs = finding.feature + (f" ({finding.level})" if finding.level else ", which no level has")
-    rows: List[Tuple[str, str]] = []
-    if not declaration(finding):
-        rows = [
-            ("instruction", f"<code>{escape(finding.instruction)}</code> at <code>{finding.address:#x}</code>"),
-            ("bytes", f"<code>{finding.data.hex(' ')}</code>"),
-            ("needs", f"{escape(needs)}, {plural(finding.count, 'instruction')} of this function"),
-        ]
+def _function(group: Sequence[Finding]) -> str:
+    """What stands in one function and was judged alike."""
+    finding = group[0]
+    rows = [("needs", "<br>".join(_instruction(one) for one in group if not declaration(one)))]
     if finding.source is not None:
         flags = f", compiled with <code>{escape(finding.source.flags)}</code>" if finding.source.flags else ""
         rows.append(("source", f"<code>{escape(finding.source.file)}:{finding.source.line}</code>{flags}"))
@@ -198,7 +196,7 @@ def _finding(finding: Finding) -> str:
         steps = "".join(f"<li><code>{escape(name)}</code></li>" for name in finding.path)
         rows.append(("way", f'<ol class="way">{steps}</ol>'))
     rows += [
-        (label, escape(text))
+        (label, _prose(text))
         for label, text in (
             ("guard", finding.guard),
             ("why", finding.ground),
@@ -207,7 +205,7 @@ def _finding(finding: Finding) -> str:
         )
         if text
     ]
-    listed = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows)
+    listed = "".join(f"<dt>{label}</dt><dd>{text}</dd>" for label, text in rows if text)
     word = "waived" if finding.waived_by else finding.verdict.value
     return f"""<article>
 <h4 class="mono">{escape(finding.function)}
@@ -216,12 +214,30 @@ def _finding(finding: Finding) -> str:
 </article>"""
 
 
+def _instruction(finding: Finding) -> str:
+    level = f" ({escape(finding.level)})" if finding.level else ", which no level has"
+    return (
+        f"{escape(finding.feature)}{level}: <code>{escape(finding.instruction)}</code> at "
+        f"<code>{finding.address:#x}</code>, bytes <code>{finding.data.hex(' ')}</code>, "
+        f"{plural(finding.count, 'instruction')}"
+    )
+
+
+def _prose(text: str) -> str:
+    """*text* with what stands between backticks set as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _verdict(verdict: Verdict) -> str:
     return f'<span class="verdict {verdict.value}">{verdict.value}</span>'
 
 
 def _level(name: Optional[str]) -> str:
-    return f"<code>{escape(name)}</code>" if name else '<span class="faint">nothing</span>'
+    if not name:
+        return '<span class="faint">nothing</span>'
+    return (
+        "<code>" + "+<wbr>".join(f'<span class="whole">{escape(part)}</span>' for part in name.split("+")) + "</code>"
+    )
 
 
 def _last(path: str) -> str:

@@ -6,6 +6,7 @@ from typing import List
 
 from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
 from .answer import answer, declaration, plural
+from .grouping import gravest_first
 
 _MARKS = {
     Verdict.NOT_APPLICABLE: "➖",
@@ -34,13 +35,14 @@ def _input(entry: InputReport) -> List[str]:
     )
     lines.append("")
     lines += [f"- {_text(note)}" for note in entry.notes]
-    if entry.files:
+    files = gravest_first(entry.files)
+    if files:
         lines += ["", "| file | verdict | promised | declared | emitted |", "|---|---|---|---|---|"]
-        for file in entry.files:
+        for file in files:
             cells = (file.promised, file.declared, file.emitted)
             levels = " | ".join(_code(cell) if cell else "–" for cell in cells)
             lines.append(f"| {_code(file.path)} | {_MARKS[file.verdict]} {file.verdict.value} | {levels} |")
-    for file in entry.files:
+    for file in files:
         if file.findings or file.notes or file.origin:
             lines += ["", *_file(file)]
     return lines

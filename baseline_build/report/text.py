@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Dict, List, Sequence, Tuple
+from typing import List, Sequence
 
 from ..scan.model import FileReport, Finding, InputReport, Report, Verdict
 from .answer import answer, declaration, plural
+from .grouping import by_function, by_reason, gravest_first
 
-_SHOWN = 8  # findings of one file without -v; enough to see a pattern, few enough to keep the answer on the screen
+_SHOWN = 8  # functions of one file without -v; enough to see a pattern, few enough to keep the answer on the screen
+_FILES = 6  # files with their functions without -v
+_NAMED = 20  # files named without -v, below those
 _COLOURS = {
     Verdict.NOT_APPLICABLE: "2",
     Verdict.CLEAN: "32",
@@ -22,11 +25,12 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class _Pen:
-    """How to write: the width, whether to colour, whether to list everything."""
+    """How to write: the width, whether to colour, list everything, and part names longer than a line."""
 
     colour: bool
     width: int
     verbose: bool
+    parts_words: bool
 
     def paint(self, text: str, code: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self.colour and text else text
@@ -39,9 +43,13 @@ class _Pen:
             self.width,
             initial_indent=first,
             subsequent_indent=rest,
-            break_long_words=True,
+            break_long_words=self.parts_words,
             break_on_hyphens=False,
         ) or [first.rstrip()]
+
+    def name(self, text: str) -> List[str]:
+        """A line that begins with a path: in one piece where nothing is to be parted."""
+        return self.wrap(text, "  ", "    ") if self.parts_words else ["  " + text]
 
     def fit(self, text: str, room: int) -> str:
         """*text* with its middle taken out where it is longer than *room* columns."""
@@ -51,9 +59,12 @@ class _Pen:
         return f"{text[: room - 1 - tail]}…{text[-tail:]}" if tail else text[:room]
 
 
-def render(report: Report, *, colour: bool, width: int, verbose: bool) -> str:
-    """*report* as lines of at most *width* columns (whole symbol names, unwrapped, with *verbose*)."""
-    pen = _Pen(colour, width, verbose)
+def render(report: Report, *, colour: bool, width: int, verbose: bool, whole_words: bool) -> str:
+    """*report* as lines of at most *width* columns (whole symbol names, unwrapped, with *verbose*).
+
+    With *whole_words* a path that is longer than a line stays in one piece, for programs that search in the text.
+    """
+    pen = _Pen(colour, width, verbose, not whole_words)
     blocks = [_input(entry, pen) for entry in report.inputs]
     if not blocks:
         blocks = [["nothing to scan"]]
@@ -69,15 +80,28 @@ def _input(entry: InputReport, pen: _Pen) -> List[str]:
         lines += pen.wrap(f"because {result.reason}", "  ", "  ")
     code = sum(file.code_bytes for file in entry.files)
     native = sum(file.verdict is not Verdict.NOT_APPLICABLE for file in entry.files)
-    lines += pen.wrap(f"{entry.path}: {entry.verdict.value}", "  ", "    ")
+    lines += pen.name(f"{entry.path}: {entry.verdict.value}")
     if native:
         lines += pen.wrap(f"{plural(native, 'file')} with native code, {_size(code)} of it", "  ", "    ")
     for note in entry.notes:
         lines += pen.wrap(f"note: {note}", "  ", "    ")
+    return [*lines, *_files(entry, pen)]
+
+
+def _files(entry: InputReport, pen: _Pen) -> List[str]:
+    """The gravest files with their functions, the next ones by name."""
     quiet = (Verdict.CLEAN, Verdict.NOT_APPLICABLE)
-    for file in entry.files:
-        if pen.verbose or file.verdict not in quiet or file.notes:
-            lines += ["", *_file(file, pen)]
+    told = [file for file in gravest_first(entry.files) if pen.verbose or file.verdict not in quiet or file.notes]
+    whole = len(told) if pen.verbose else _FILES
+    lines = [line for file in told[:whole] for line in ("", *_file(file, pen))]
+    named, hidden = told[whole : whole + _NAMED], told[whole + _NAMED :]
+    if named:
+        lines += ["", "also, all with -v or --format json:"]
+    for file in named:
+        count = f", {plural(len(file.findings), 'finding')}" if file.findings else ""
+        lines += pen.name(f"{file.path}: {file.verdict.value}{count}")
+    if hidden:
+        lines.append(f"  … and {plural(len(hidden), 'file')} more")
     return lines
 
 
@@ -90,7 +114,7 @@ def _size(count: int) -> str:
 def _file(file: FileReport, pen: _Pen) -> List[str]:
     lines = [pen.paint(line, "1") for line in pen.wrap(file.path, "", "  ")]
     levels = ", ".join(
-        f"{label} {value or 'nothing'}"
+        f"{label} {(value or 'nothing').replace('+', ' + ')}"
         for label, value in (("promised", file.promised), ("declared", file.declared), ("emitted", file.emitted))
     )
     lines += pen.wrap(f"{file.verdict.value}: {file.machine}, {levels}", "  ", "  ")
@@ -100,27 +124,20 @@ def _file(file: FileReport, pen: _Pen) -> List[str]:
         lines += pen.wrap(f"{plural(file.undecoded_bytes, 'byte')} of code could not be decoded", "  ", "    ")
     for note in file.notes:
         lines += pen.wrap(f"note: {note}", "  ", "    ")
-    ranked = sorted(file.findings, key=lambda f: (f.waived_by is not None, -list(Verdict).index(f.verdict)))
-    groups = _by_function(ranked)
+    groups = by_function(file.findings)
     shown = groups if pen.verbose else groups[:_SHOWN]
-    for group in shown:
-        lines += _function(group, pen)
-    hidden = len(ranked) - sum(len(group) for group in shown)
+    for bundle in by_reason(shown):
+        for group in bundle:
+            lines += _function(group, pen)
+        lines += _words(bundle, pen)
+    hidden = len(file.findings) - sum(len(group) for group in shown)
     if hidden:
         lines += pen.wrap(f"… and {plural(hidden, 'finding')} more: -v or --format json shows all", "  ", "    ")
     return lines
 
 
-def _by_function(findings: Sequence[Finding]) -> List[List[Finding]]:
-    """*findings* in groups that share everything but the instruction, in the order of their first."""
-    groups: Dict[Tuple[object, ...], List[Finding]] = {}
-    for one in findings:
-        key = (one.code, one.verdict, one.function, one.path, one.guard, one.hint, one.waived_by)
-        groups.setdefault(key, []).append(one)
-    return list(groups.values())
-
-
 def _function(group: Sequence[Finding], pen: _Pen) -> List[str]:
+    """A function, its instructions, where it comes from and the way to it."""
     finding = group[0]
     word = "waived" if finding.waived_by else finding.verdict.value
     head = f"{finding.code} {word}  "
@@ -144,6 +161,14 @@ def _function(group: Sequence[Finding], pen: _Pen) -> List[str]:
     if len(finding.path) > 1:
         way = " -> ".join(pen.fit(name, pen.width - 16) for name in finding.path)
         lines += pen.wrap(f"way: {way}", "    ", "      ")
+    return lines
+
+
+def _words(bundle: Sequence[Sequence[Finding]], pen: _Pen) -> List[str]:
+    """Why the functions of *bundle* were judged so, and what to do: said once for all of them."""
+    finding = bundle[0][0]
+    all_of = f", for these {len(bundle)} functions" if len(bundle) > 1 else ""
+    lines: List[str] = []
     for label, text in (
         ("guard", finding.guard),
         ("why", finding.ground),
@@ -151,5 +176,6 @@ def _function(group: Sequence[Finding], pen: _Pen) -> List[str]:
         ("fix", finding.hint if not finding.waived_by else ""),
     ):
         if text:
-            lines += pen.wrap(f"{label}: {text}", "    ", "      ")
+            lines += pen.wrap(f"{label}{all_of}: {text}", "    ", "      ")
+            all_of = ""
     return lines

@@ -12,6 +12,10 @@ from baseline_build.scan.model import FileReport, InputReport, Report, Verdict
 from .samples import CLEAN_FILE, GUARDED, UNPROVEN, VIOLATION, file_of, report_of
 
 UNREAD = replace(CLEAN_FILE, verdict=Verdict.UNDECIDED, undecoded_bytes=3)
+MANY = [
+    replace(UNPROVEN, feature=feature, level=None)
+    for feature in ("adx", "avx512f+vaes", "aes+avx", "sha", "aes+vaes", "xop", "rdseed")
+]
 PURE = Report(Verdict.NOT_APPLICABLE, (InputReport("x.whl", None, Verdict.NOT_APPLICABLE),))
 
 
@@ -41,6 +45,35 @@ PURE = Report(Verdict.NOT_APPLICABLE, (InputReport("x.whl", None, Verdict.NOT_AP
                 "needs: x86-64-v3 (Haswell 2013, Excavator 2015 or newer) plus fma4 because vfmaddss (fma4) in "
                 "sum_all of pkg/_x.so is not behind a test of the CPU"
             ),
+        ),
+        (
+            report_of(
+                file_of(replace(VIOLATION, level="x86-64-v2", feature="sse3", instruction="haddps")),
+                file_of(UNPROVEN, replace(UNPROVEN, feature="adx", level=None)),
+            ),
+            (
+                "needs: x86-64-v2 (Nehalem 2008, Bulldozer 2011, Silvermont 2013 or newer), and perhaps x86-64-v3 "
+                "(Haswell 2013, Excavator 2015 or newer) plus adx because haddps (sse3) in sum_all of pkg/_x.so is not "
+                "behind a test of the CPU"
+            ),
+        ),
+        (
+            report_of(file_of(VIOLATION, replace(UNPROVEN, feature="aes+avx", level=None))),
+            (
+                "needs: x86-64-v3 (Haswell 2013, Excavator 2015 or newer), and perhaps aes because vpaddd (avx2) in "
+                "sum_all of pkg/_x.so is not behind a test of the CPU"
+            ),
+        ),
+        (
+            report_of(file_of(*MANY, UNPROVEN)),
+            (
+                "may need: x86-64-v4 (Skylake-X 2017, Zen 4 2022 or newer) plus adx, aes, rdseed and 3 more features "
+                "because vpaddd (adx) in maybe of pkg/_x.so could not be proven to be behind a test of the CPU"
+            ),
+        ),
+        (
+            report_of(file_of(*(replace(one, verdict=Verdict.GUARDED) for one in (MANY[0], *MANY[2:5], UNPROVEN)))),
+            "runs on: any x86-64 (code for x86-64-v3, adx, aes, sha and vaes is behind CPU tests)",
         ),
         (
             report_of(file_of(UNPROVEN, GUARDED)),

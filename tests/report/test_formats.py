@@ -79,6 +79,41 @@ def test_text_tells_a_function_once() -> None:
     assert "    vzeroupper at 0x1250 needs avx (x86-64-v3), 1 instruction, bytes c5 f8 77\n" in rendered
 
 
+def test_text_says_once_what_is_true_of_many() -> None:
+    two = (VIOLATION, replace(VIOLATION, function="other", address=0x2000))
+    rendered = report.render(report_of(file_of(*two, UNPROVEN)), "text")
+    assert rendered.count("sum_all at 0x1234") == rendered.count("other at 0x2000") == 1
+    assert (
+        "    why, for these 2 functions: Nothing in this wheel ever asks what the CPU can\n      do.\n"
+        "    fix: Compile src/sum.c without -mavx2.\n  BB102 unproven  maybe at 0x1234\n"
+    ) in rendered
+    assert "    why: The flag lies in a heap structure.\n" in rendered
+
+
+def test_text_shows_the_gravest_files_and_names_the_others() -> None:
+    fine = [replace(file_of(GUARDED), path=f"pkg/fine{i}.so") for i in range(40)]
+    rendered = report.render(report_of(*fine, replace(file_of(VIOLATION), path="pkg/last.so")), "text")
+    blocks = rendered.split("\n\n")
+    assert [block.splitlines()[0] for block in blocks[1:]] == [
+        "pkg/last.so",
+        *(f"pkg/fine{i}.so" for i in range(5)),
+        "also, all with -v or --format json:",
+    ]
+    listed = blocks[-1].splitlines()
+    assert listed[1] == "  pkg/fine5.so: guarded, 1 finding"
+    assert listed[20:] == ["  pkg/fine24.so: guarded, 1 finding", "  … and 15 files more"]
+    assert "also" not in report.render(report_of(*fine), "text", verbose=True)
+
+
+def test_text_leaves_names_whole_for_programs() -> None:
+    path = "dist/" + "long_" * 30 + "1.0-py3-none-any.whl"
+    wheel = report_of(replace(file_of(VIOLATION), path=path), path=path)
+    whole = report.render(wheel, "text", whole_words=True).splitlines()
+    assert f"  {path}: violation" in whole
+    assert path in whole
+    assert max(len(line) for line in whole if "long_" not in line) <= 80
+
+
 def test_colour_changes_nothing_but_escape_sequences() -> None:
     coloured = report.render(BAD, "text", colour=True)
     assert "\033[1;31mneeds: x86-64-v3" in coloured
@@ -202,7 +237,7 @@ def test_markdown_keeps_names_from_becoming_markup(name: str) -> None:
 class Page(HTMLParser):
     """Checks that tags nest, and collects what the tests look at."""
 
-    VOID = ("meta", "link", "rect", "br")
+    VOID = ("meta", "link", "rect", "br", "wbr")
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -256,6 +291,25 @@ def test_html_is_whole_and_needs_nothing_else() -> None:
             "in 16 % of its parts"
         )
     ]
+
+
+def test_html_shows_the_gravest_file_first_and_a_function_once() -> None:
+    second = replace(VIOLATION, feature="adx", level=None, address=0x1250, instruction="adcx", hint=VIOLATION.hint)
+    worse = replace(file_of(VIOLATION, second), path="pkg/z.so", emitted="x86-64-v3+adx")
+    document = report.render(report_of(CLEAN_FILE, worse), "html")
+    assert document.index("pkg/z.so</code></a>") < document.index("pkg/_x.so</code></a>")
+    assert document.index('id="file-1-1" open') < document.index("<code>pkg/_x.so</code></h3>")
+    assert document.count("<article>") == 1
+    assert (
+        "<dt>needs</dt><dd>avx2 (x86-64-v3): <code>vpaddd</code> at <code>0x1234</code>, bytes "
+        "<code>c5 f5 fe c2</code>, 12 instructions<br>adx, which no level has: <code>adcx</code> at <code>0x1250</code>"
+    ) in document
+    assert '<span class="whole">x86-64-v3</span>+<wbr><span class="whole">adx</span>' in document
+
+
+def test_html_sets_commands_as_code() -> None:
+    document = report.render(report_of(file_of(replace(UNPROVEN, hint="try `run <x>`"))), "html")
+    assert "<dt>what to do</dt><dd>try <code>run &lt;x&gt;</code></dd>" in document
 
 
 def test_html_escapes_what_files_say() -> None:
