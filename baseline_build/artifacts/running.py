@@ -46,7 +46,12 @@ def run_tool(
             )
         except OSError as error:
             raise ToolError(
-                "BB701", f"cannot be started: {error.strerror}", where=command[0], fix="install the program"
+                "BB701",
+                f"cannot be started: {error.strerror}",
+                where=command[0],
+                fix="make it executable, or name another program"
+                if isinstance(error, PermissionError)
+                else "install the program, or the interpreter that its first line names",
             ) from error
         with process:
             assert process.stdout is not None

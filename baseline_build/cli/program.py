@@ -132,7 +132,11 @@ def _operating_system(error: OSError) -> BaselineBuildError:
         return BrokenInputError(
             "BB482", f"access was refused ({error.strerror})", where=where, fix="check the owner and the permissions"
         )
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if error.errno == errno.ENOTDIR:
+        return BrokenInputError(
+            "BB480", "a part of this path is a file, not a folder", where=where, fix="name a path below a folder"
+        )
+    if error.errno == errno.ENOENT:
         return BrokenInputError("BB480", "there is no such file", where=where, fix="check the spelling of the path")
     return BrokenInputError("BB483", f"the operating system refused: {error.strerror or error}", where=where)
 

@@ -18,6 +18,7 @@ from baseline_build.decode import Sweep, instruction, requirement
 from baseline_build.decode.engine import library
 from baseline_build.decode.x86 import compiled, engine
 from baseline_build.decode.x86.automaton import states
+from baseline_build.errors import InternalError
 from baseline_build.isa import Machine
 
 from ..tools import missing, require_tool
@@ -163,3 +164,23 @@ def test_pypy_agrees(real_code: Code, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         answers.add(done.stdout)
     assert len(answers) == 1, answers
+
+
+def test_a_damaged_table_is_told_and_never_read_on() -> None:
+    built = library()
+    if built is None:
+        missing("the compiled engine is not built: python -m baseline_build.decode._engine_build")
+    assert built is not None
+    one = compiled.Pass(built, 64, b"\x90\x0f\xa2\xc3", 0x1000, [(0, 4)])
+    whole = one.mirror
+    one.mirror = compiled.Mirror(whole.machine)
+    one.mirror.entries = array("i", [-(1 << 30)] * len(whole.entries))  # every state leads out of the table
+    with pytest.raises(InternalError) as caught:
+        one.run()
+    assert str(caught.value) == "BB913: offset 0x0: the decoder's table is damaged"
+
+
+def test_a_walk_to_no_instruction_has_no_name() -> None:
+    with pytest.raises(InternalError) as caught:
+        states(64).identity([(-1, 0x0F), (-1, 0xA2)])
+    assert str(caught.value) == "BB914: 0f a2: an instruction without name"

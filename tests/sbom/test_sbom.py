@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,8 +45,27 @@ def test_it_follows_the_schema_of_cyclonedx(material: sbom.Material) -> None:
     sbom.validate(text)
     broken = json.loads(text)
     broken["components"][0]["type"] = "thing"
-    with pytest.raises(InternalError):
+    with pytest.raises(InternalError) as caught:
         sbom.validate(json.dumps(broken))
+    assert str(caught.value).startswith("BB902: baseline-build.cdx.json: the bill of materials breaks its schema: ")
+
+
+def test_without_the_library_one_message_says_what_to_install(tmp_path: Path) -> None:
+    # An import that fails, as where nothing of the name is installed.
+    (tmp_path / "cyclonedx.py").write_text("raise ImportError('none')\n", encoding="utf-8")
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+        "from baseline_build import sbom\n"
+        "from baseline_build.errors import ConfigError\n"
+        "try: sbom.render(sbom.Material('x', '1', None))\n"
+        "except ConfigError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == (
+        "BB270: cyclonedx-python-lib is not installed\n"
+        "  why: the bill of materials (sbom = true) is made with it\n"
+        "  fix: pip install 'baseline-build[sbom]', or set sbom = false\n"
+    ), done.stderr
 
 
 def test_it_tells_what_was_vendored(material: sbom.Material) -> None:

@@ -169,3 +169,14 @@ def test_permissions_are_reduced_to_executable_or_not(project: Project, index: I
     assert modes["run.sh"] == 0o755
     assert modes["one.c"] == 0o644
     assert (project.tree / "one.c").stat().st_uid != 4711
+
+
+def test_a_name_longer_than_the_file_system_takes(project: Project, index: Index) -> None:
+    name = "x" * 300 + ".c"
+    said = _refused(project, index, sdist({**DEFAULT, f"src/{name}": b"int x;\n"}), "BB311")
+    what, _, fix = said.partition("\n")
+    assert what.startswith("BB311: demo-src: cannot write /")
+    assert what.endswith(
+        f"{name}: [Errno 36] File name too long: '{what[len('BB311: demo-src: cannot write ') :].split(': [')[0]}'"
+    )
+    assert fix == "  fix: make room, or check the permissions"
