@@ -10,6 +10,7 @@ from .graph import Graph
 from .liveness import Liveness
 from .operations import Abi
 from .program import Program
+from .recall import Recall
 from .results import Budget, Result
 from .state import STACK, State, is_stack
 from .values import PLAIN, Value
@@ -33,7 +34,7 @@ class Analysis:
         self.followed: Dict[int, Result] = {}
         # Those of them that have to be interpreted before anybody learns of their result.
         self.waiting: Set[int] = set()
-        self.memo: Dict[object, Result] = {}
+        self.recall = Recall(self.cells, self.fields, self.abi, self.followed, self.waiting)
 
     def order(self, entry: int) -> Dict[int, int]:
         """The order in which the blocks of a function are best visited."""

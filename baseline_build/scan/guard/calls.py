@@ -129,6 +129,7 @@ class Calls(Transfer):
         """Follow the call where that may tell something; false when it never returns."""
         self.result.callees.add(target)
         self._note_arguments(target)
+        self._note_callee(target)
         summary = self.analysis.followed.get(target)
         if summary is None or target in self.parents or target == self.entry or len(self.parents) >= _MAX_DEPTH:
             self.result.opaque.add(target)
@@ -149,6 +150,18 @@ class Calls(Transfer):
             self.result.keeps = True
         self._come_back(inner, own=own)
         return True
+
+    def _note_callee(self, target: int) -> None:
+        if target not in self.told.callees:
+            self.told.callees[target] = self.analysis.recall.callee(target)
+
+    def _kept(self, address: int, size: int) -> Optional[Value]:
+        """What code that is not followed may put there; ``None``: anything."""
+        key = (address, size)
+        told = self.told.kept
+        if key not in told:
+            told[key] = self.cells.kept(address, size)
+        return told[key]
 
     def _tells(self) -> bool:
         """Whether a callee is told something of the CPU: by what it is given, or by being called at all."""
@@ -245,14 +258,16 @@ class Calls(Transfer):
             target,
             tuple(state.registers[number] for number in (*self.analysis.abi.arguments, self.analysis.abi.stack)),
             tuple(sorted(state.memory.items(), key=lambda item: item[0])),
-            state.havoc, state.escaped, state.opened, self.parents, self.entry, self.cells.version,
+            state.havoc, state.escaped, state.opened, self.parents, self.entry,
         )  # fmt: skip
-        analysis = self.analysis
-        found = analysis.memo.get(key)
-        if found is None:
-            run = type(self)(analysis, target, state, (*self.parents, self.entry))
-            found = run.execute()
-            analysis.memo[key] = found
+        recall = self.analysis.recall
+        recalled = recall.find(key, self.owner)
+        if recalled is None:
+            run = type(self)(self.analysis, target, state, (*self.parents, self.entry))
+            recalled = run.execute(), run.told
+            recall.keep(key, *recalled)
+        found = recalled[0]
+        self.told.absorb(recalled[1])
         here = self.state.facts
         own = self.result
         for way, facts in found.ways.items():
@@ -350,11 +365,11 @@ class Calls(Transfer):
                     self.escape(value)
             state.forget_above(low)
         for at, (size, value) in [item for item in state.memory.items() if not is_stack(item[0])]:
-            survivor = self.cells.survive(at, size, value)
-            if survivor is None:
+            kept = self._kept(at, size)
+            if kept is None:
                 del state.memory[at]
             else:
-                state.memory[at] = (size, survivor)
+                state.memory[at] = (size, join(value, 0, kept, 0))
         state.after_call(abi)
         if tainted:
             state.registers[abi.result] = ANYTHING

@@ -219,8 +219,6 @@ class Cells:
             return Value(initial.keys, initial.bits, True)
         return join(self.initial(address, size), 0, self.stored(address, size), 0)
 
-    def survive(self, address: int, size: int, value: Value) -> Optional[Value]:
-        """What stands at a cell after code that was not followed ran; ``None``: nothing is known."""
-        if not self._is_cell(address, size):
-            return None
-        return join(value, 0, self.stored(address, size), 0)
+    def kept(self, address: int, size: int) -> Optional[Value]:
+        """What code that is not followed may put into a cell; ``None`` where there is none: then anything."""
+        return self.stored(address, size) if self._is_cell(address, size) else None

@@ -17,11 +17,13 @@ from .interpreter import Run
 from .program import Program
 from .resolvers import tell
 from .results import Budget, ExhaustedError, Result
-from .state import THREADS, is_thread
+from .users import users
 from .values import Value, join
 
 _TOTAL_STEPS = 3_000_000
 _RUN_STEPS = 250_000
+# What it costs to see that a result still holds.
+_RECALLED = 50
 _MAX_RUNS_PER_FUNCTION = 40
 _MAX_REPEATS = 12
 _MAX_HEIGHT = 6
@@ -29,8 +31,7 @@ _MAX_OWNERS = 8
 _MAX_CALLS = 16
 _MAX_OWNER_SIZE = 2048
 _MAX_ROUNDS = 3
-_NEAR = 64
-_MAX_NEIGHBOURS = 3000
+_MAX_USERS = 3000
 
 
 class Discovery:
@@ -88,8 +89,8 @@ class Discovery:
         analysis = self.analysis
         analysis.cells.reset()
         self._lose_cells(list(analysis.cells))
-        analysis.memo.clear()
-        analysis.waiting = {function for function, result in analysis.followed.items() if not result.small}
+        analysis.waiting.clear()
+        analysis.waiting.update(function for function, result in analysis.followed.items() if not result.small)
         for entry in list(self.results):
             self._enqueue(entry)
         self.results.clear()
@@ -218,22 +219,28 @@ class Discovery:
         return result
 
     def _run(self, entry: int) -> Optional[Result]:
-        budget = self.analysis.budget
+        budget, recall = self.analysis.budget, self.analysis.recall
         if self.steps <= 0:
             return None
-        budget.left = allowed = min(_RUN_STEPS, self.steps)
         passed = self._arguments(entry)
         self._passed[entry] = passed
+        known = recall.find((entry, passed), self.program.function_of(entry))
+        if known is not None:
+            self.steps -= _RECALLED
+            return known[0]
+        budget.left = allowed = min(_RUN_STEPS, self.steps)
         run = Run(self.analysis, entry, entry_state(self.analysis, passed))
         if entry in self._resolvers:
             tell(self.program, run.first)
             run.result.asks = True
         try:
-            return run.execute()
+            result = run.execute()
         except ExhaustedError:
             return None
         finally:
             self.steps -= allowed - max(budget.left, 0)
+        recall.keep((entry, passed), result, run.told)
+        return result
 
     def _keep(self, entry: int, result: Result) -> None:
         analysis = self.analysis
@@ -363,37 +370,8 @@ class Discovery:
         if is_field(address):
             field = self.analysis.fields.at(address)
             return sorted(field.functions(self.program)) if field is not None else []
-        if is_thread(address):
-            found = list(self._thread_neighbours(address - THREADS))
-        else:
-            found = list(self._neighbours(address - self.program.base))
-        unique = sorted(set(found))
-        if len(unique) > _MAX_NEIGHBOURS:
+        found = users(self.program, address)
+        if len(found) > _MAX_USERS:
             self.analysis.cells.lose(address, 0)
             return []
-        return unique
-
-    def _neighbours(self, address: int) -> Iterator[int]:
-        """Functions that name *address*, or something just below: the beginning of the object it may lie in."""
-        program = self.program
-        start = address - _NEAR
-        low = program.referred_below(address)
-        if low is not None and low < start and not next(program.references(start, address + 1), None):
-            start = low
-        for _, place in program.references(start, address + 8):
-            yield program.function_of(place)
-
-    def _thread_neighbours(self, offset: int) -> Iterator[int]:
-        """Functions that name the thread-local variable at *offset*."""
-        program = self.program
-        slots = [slot for slot, found in program.image.tls_slots.items() if found == 0 or 0 <= offset - found < _NEAR]
-        for slot in slots:
-            for _, place in program.references(slot, slot + 1):
-                yield program.function_of(place)
-        raw = (offset & 0xFFFFFFFF).to_bytes(4, "little")
-        for region in program.image.regions:
-            data = bytes(region.data)
-            at = data.find(raw)
-            while at >= 0 and offset < 0:
-                yield program.function_of(region.address + at)
-                at = data.find(raw, at + 1)
+        return found

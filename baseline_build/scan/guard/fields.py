@@ -55,6 +55,8 @@ class Fields:
         self.program = program
         self.flow = PointerFlow(program)
         self._asked: Dict[Tuple[int, int], Optional[Field]] = {}
+        # How many fields were found so far.
+        self.found = 0
         self._read: Dict[int, Field] = {}
         self._written: Dict[int, Field] = {}
         size = sum(len(region.data) for region in program.image.regions)
@@ -102,5 +104,6 @@ class Fields:
         if search.holds():
             found = search.field
             self._asked[displacement, size] = found
+            self.found += 1
             self._written.update(dict.fromkeys(found.writers, found))
             self._read.update(dict.fromkeys(found.readers, found))

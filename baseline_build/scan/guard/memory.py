@@ -11,6 +11,7 @@ from .field_search import Field
 from .fields import Fields
 from .operations import Operand
 from .program import Program
+from .recall import Told
 from .state import ANYTHING, STACK, THREADS, State, is_stack, is_thread
 from .values import LOST, PLAIN, UNDEFINED, Bits, Value, as_bits, constant, join, knowing, spread
 
@@ -34,6 +35,7 @@ class Memory:
         self.fields = fields
         self.result = result
         self.owner = program.function_of(result.entry)
+        self.told = Told(fields.found)
 
     def note_store(self, address: int, size: int, value: Value) -> None:
         """A store outside the stack."""
@@ -177,7 +179,7 @@ class Memory:
 
     def _load_field(self, field: Field, size: int) -> Value:
         self.result.reads.add(field.address)
-        return arithmetic.taken(self.cells.load(field.address, field.size, self.owner), 0, size * 8)
+        return arithmetic.taken(self._told_of(field.address, field.size), 0, size * 8)
 
     def _store_unknown(self, size: int, value: Value) -> None:
         """*value* is written through a pointer nothing is known of: perhaps to a field, see :mod:`.fields`."""
@@ -198,7 +200,15 @@ class Memory:
         if is_stack(address):
             return UNDEFINED if address < self.state.havoc else PLAIN
         self.result.reads.add(address)
-        return self.cells.load(address, size, self.owner)
+        return self._told_of(address, size)
+
+    def _told_of(self, address: int, size: int) -> Value:
+        """What a variable may hold."""
+        key = (address, size)
+        known = self.told.loads.get(key)
+        if known is None:
+            known = self.told.loads[key] = self.cells.load(address, size, self.owner)
+        return known
 
     def _table(self, operand: Operand, size: int) -> Optional[Value]:
         """All entries of a jump table read with an index nothing is known of; ``None`` where it is no such table."""

@@ -1,28 +1,18 @@
-"""One file as the analysis sees it: functions, who refers to what, memory as the file has it."""
+"""One file as the analysis sees it: what others may run in it, what is a part of what, what asks the CPU."""
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
 from functools import cached_property
-from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Optional, Set, Tuple
 
-from ...decode.model import Flow
-from ...elf import Image, Region
-from ...isa import Machine, isa_of
+from ...elf import Image
+from ...isa import isa_of
 from ..code import Code
-from . import auxv, detection
-from .aarch64 import Arm64Lifter
+from . import detection
 from .contents import Contents
-from .facts import Facts, hardware_answers
-from .operations import Lifter, Step
-from .x86 import X86Lifter
+from .facts import Facts
+from .mentions import Mentions
 
-# Addresses of position-independent files start at 0: moved up, no count or flag is ever taken for one.
-_BASE = 1 << 44
-_SHIFT = 40
-_STUB_SIZE = 16
-_MASK = (1 << _SHIFT) - 1
 _INITIALISER = "PyInit_"
 
 # Functions of the C and C++ libraries and of Python's C interface that never return to their caller.
@@ -34,101 +24,26 @@ NEVER_RETURN = frozenset(
 )  # fmt: skip
 
 
-class Program:
+class Program(Mentions):
     """Look-ups over one image and its sweeps; everything here is computed once and never changes."""
 
     def __init__(self, image: Image, code: Code) -> None:
-        self.image = image
-        self.code = code
+        super().__init__(image, code)
         isa = isa_of(image.machine)
         if isa is None:
             raise ValueError(image.machine)
         self.facts = Facts(isa)
-        self.absolute = image.machine is Machine.X86_64 and bool(image.segments) and self._lowest() >= 0x10000
-        self.base = 0 if self.absolute else _BASE
-        self.low = self.base + self._lowest()
-        self.high = self.base + max((block.end for block in image.memory), default=0) + (1 << 20)
-        self.lifter = _lifter(image.machine, self.base)
         self.contents = Contents(image, self.base)
-        self._steps: Dict[int, Optional[Step]] = {}
-        self._bytes: Dict[int, bytes] = {}
         self._parts: Dict[int, bool] = {}
         self._unused: Dict[int, bool] = {}
 
-    def _lowest(self) -> int:
-        return min((block.address for block in self.image.memory), default=0)
-
-    # --- the auxiliary vector ---
-
-    @cached_property
-    def _auxiliary(self) -> Dict[int, Tuple[int, int]]:
-        return auxv.loads(self.image)
-
     @cached_property
     def _walkers(self) -> FrozenSet[int]:
-        return frozenset(self.function_of(address) for address in self._auxiliary)
+        return frozenset(self.function_of(address) for address in self.auxiliary)
 
     def walks(self, function: int) -> bool:
         """Whether the function that begins at *function* walks the auxiliary vector itself."""
         return function in self._walkers
-
-    # --- code ---
-
-    def step(self, address: int) -> Optional[Step]:
-        """The lifted instruction at *address* (an image address), ``None`` where there is none."""
-        if address in self._steps:
-            return self._steps[address]
-        region = self.image.region_of(address)
-        step = None
-        if region is not None:
-            data = self._bytes.get(region.address)
-            if data is None:
-                data = self._bytes[region.address] = bytes(region.data)
-            answer = self._auxiliary.get(address)
-            if answer is not None:
-                step = Step(4, (("ask", ("r", answer[0], 64, 0), self.answers["getauxval"][answer[1]]),))
-            else:
-                step = self.lifter.lift(data, address - region.address, address)
-        self._steps[address] = step
-        return step
-
-    @cached_property
-    def starts(self) -> Sequence[int]:
-        """Ascending beginnings of functions: declared ones, and what is called, pointed to or jumped to from elsewhere
-        where no declared function is (assembler code without unwind tables in stripped files).
-        """
-        image = self.image
-        known = [function.address for function in image.functions if image.is_code(function.address)]
-        ends = {function.address: function.address + function.size for function in image.functions}
-
-        def covered(address: int) -> bool:
-            index = bisect_right(known, address) - 1
-            return index >= 0 and (known[index] == address or address < ends[known[index]])
-
-        wanted = {target for target in image.relocations.values() if image.is_code(target)}
-        for _, sweep in self.code.sweeps:
-            wanted.update(target for target, flow in zip(sweep.branch_targets, sweep.branch_flows) if flow == Flow.CALL)
-            wanted.update(target for target in sweep.reference_targets if image.is_code(target))
-            wanted.update(
-                target
-                for address, target, flow in zip(sweep.branch_addresses, sweep.branch_targets, sweep.branch_flows)
-                if flow == Flow.JUMP and not covered(target) and covered(address)
-            )
-        stubs = image.stubs.keys() | image.local_stubs.keys()
-        extra = {target for target in wanted - stubs if image.is_code(target) and not covered(target)}
-        return array("Q", sorted({*known, *extra}))
-
-    def function_of(self, address: int) -> int:
-        """Beginning of the function *address* lies in (the nearest one below)."""
-        index = bisect_right(self.starts, address) - 1
-        return self.starts[index] if index >= 0 else address
-
-    def end_of(self, function: int) -> int:
-        """Where the function that begins at *function* ends at the latest: where the next one begins."""
-        index = bisect_right(self.starts, function)
-        region = self.image.region_of(function)
-        end = region.end if region is not None else function + 1
-        return min(self.starts[index], end) if index < len(self.starts) else end
 
     def label(self, address: int) -> str:
         """A name for people."""
@@ -141,154 +56,6 @@ class Program:
         """``name+offset`` for people."""
         start = self.function_of(address)
         return f"{self.label(address)}+{address - start:#x}" if address != start else self.label(address)
-
-    # --- references ---
-
-    def _targets(self, *, code: bool) -> List[int]:
-        found: List[int] = []
-        add = found.append
-        for _, sweep in self.code.sweeps:
-            for address, target in zip(sweep.reference_addresses, sweep.reference_targets):
-                if self.image.is_code(target) == code:
-                    add(target << _SHIFT | address)
-        found.sort()
-        return found
-
-    @cached_property
-    def _data_references(self) -> List[int]:
-        return self._targets(code=False)
-
-    @cached_property
-    def _code_references(self) -> List[int]:
-        found = self._targets(code=True)
-        if self.absolute:
-            found = sorted({*found, *self._immediates()})
-        return found
-
-    def _immediates(self) -> Iterator[int]:
-        """Addresses of functions that instructions hold as constants, in files at a fixed address."""
-        starts = set(self.starts)
-        for region in self.image.regions:
-            data = bytes(region.data)
-            for shift in range(4):
-                whole = (len(data) - shift) & ~3
-                for index, word in enumerate(memoryview(data[shift : shift + whole]).cast("I")):
-                    if word in starts:
-                        place = self._instruction_around(region.address + shift + 4 * index)
-                        if place is not None:
-                            yield word << _SHIFT | place
-
-    def _instruction_around(self, address: int) -> Optional[int]:
-        """The instruction whose bytes hold *address*."""
-        place = detection.known_start(self.code, address)
-        while place is not None and place <= address:
-            step = self.step(place)
-            if step is None or place + step.length > address:
-                return place
-            place += step.length
-        return None
-
-    def references(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
-        """(target, instruction) for data addresses in [*low*, *high*) that instructions name."""
-        return _between(self._data_references, low, high)
-
-    def code_references(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
-        """(target, instruction) for code addresses in [*low*, *high*) that instructions name without jumping there."""
-        return _between(self._code_references, low, high)
-
-    def referred_below(self, address: int) -> Optional[int]:
-        """The nearest address at or below *address* that something names: where the object around it begins."""
-        refs = self._data_references
-        index = bisect_right(refs, address << _SHIFT | _MASK) - 1
-        best = refs[index] >> _SHIFT if index >= 0 else None
-        named = self._named_data
-        index = bisect_right(named, address) - 1
-        if index >= 0 and (best is None or named[index] > best):
-            best = named[index]
-        return best
-
-    def referred_above(self, address: int) -> int:
-        """The nearest address above *address* that something names."""
-        refs = self._data_references
-        index = bisect_left(refs, address + 1 << _SHIFT)
-        best = refs[index] >> _SHIFT if index < len(refs) else 1 << 62
-        named = self._named_data
-        index = bisect_right(named, address)
-        return min(best, named[index]) if index < len(named) else best
-
-    @cached_property
-    def _named_data(self) -> Sequence[int]:
-        """Data addresses that symbols or pointers in data name."""
-        image = self.image
-        named = {symbol.address for symbol in (*image.symbols, *image.dynamic_symbols) if symbol.type in (1, 6)}
-        named.update(target for target in image.relocations.values() if not image.is_code(target))
-        return array("Q", sorted(address for address in named if 0 <= address < 1 << 63))
-
-    @cached_property
-    def _transfers(self) -> List[int]:
-        """Direct jumps, branches and calls that leave their function."""
-        found: List[int] = []
-        starts = self.starts
-        count = len(starts)
-        relays = {stub: self.resolved(stub) or stub for stub in self.image.local_stubs}
-        for _, sweep in self.code.sweeps:
-            index = -1
-            low, high = 0, 0
-            for address, target in zip(sweep.branch_addresses, sweep.branch_targets):
-                if not target:
-                    continue
-                if not low <= address < high:
-                    index = bisect_right(starts, address) - 1
-                    low = starts[index] if index >= 0 else 0
-                    high = starts[index + 1] if index + 1 < count else 1 << 62
-                if not low < target < high:
-                    found.append(relays.get(target, target) << _SHIFT | address)
-        found.sort()
-        return found
-
-    def transfers(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
-        """(target, instruction) for direct jumps and calls from other functions into [*low*, *high*)."""
-        return _between(self._transfers, low, high)
-
-    @cached_property
-    def _call_slots(self) -> FrozenSet[int]:
-        """Words that nothing but a PLT stub reads: a call that goes through the stub is known as one."""
-        slots = set(self.image.local_stubs.values())
-        return frozenset(
-            slot
-            for slot in slots
-            if all(self.in_stub(at) for _, at in self.references(slot, slot + self.image.bits // 8))
-        )
-
-    @cached_property
-    def _pointers(self) -> List[int]:
-        """Words of data that hold addresses of code."""
-        image = self.image
-        calls = self._call_slots
-        found = [
-            target << _SHIFT | slot
-            for slot, target in image.relocations.items()
-            if image.is_code(target) and slot not in calls
-        ]
-        if self.absolute:
-            found.extend(self._unrelocated())
-        found.sort()
-        return found
-
-    def _unrelocated(self) -> Iterator[int]:
-        """Words of data that look like addresses of functions, in files that need no relocation for them."""
-        starts = set(self.starts)
-        for block in self.image.memory:
-            if self.image.is_code(block.address):
-                continue
-            words = memoryview(bytes(block.data[: len(block.data) & ~7])).cast("Q")
-            for index, word in enumerate(words):
-                if word in starts and block.address + 8 * index not in self.image.relocations:
-                    yield word << _SHIFT | block.address + 8 * index
-
-    def pointers(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
-        """(target, word) for words of data that hold a code address in [*low*, *high*)."""
-        return _between(self._pointers, low, high)
 
     @cached_property
     def exported(self) -> FrozenSet[int]:
@@ -360,61 +127,13 @@ class Program:
             found = found or target >= start
         return found
 
-    @cached_property
-    def _pointers_to_data(self) -> List[int]:
-        image = self.image
-        found = [target << _SHIFT | slot for slot, target in image.relocations.items() if not image.is_code(target)]
-        found = [packed for packed in found if packed >= 0]
-        found.sort()
-        return found
-
-    def data_pointers(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
-        """(target, word) for words of data that hold a data address in [*low*, *high*)."""
-        return _between(self._pointers_to_data, low, high)
-
     # --- calls ---
-
-    def in_stub(self, address: int) -> bool:
-        """Whether *address* lies in a PLT stub that leads back into this file."""
-        index = bisect_right(self._relays, address) - 1
-        return index >= 0 and address - self._relays[index] < _STUB_SIZE
-
-    @cached_property
-    def _relays(self) -> Sequence[int]:
-        return array("Q", sorted(self.image.local_stubs))
 
     def import_at(self, target: int) -> Optional[str]:
         """The name of the imported function a call to *target* reaches."""
         return self.image.stubs.get(target)
 
-    def resolved(self, target: int) -> Optional[int]:
-        """*target*, or what the PLT stub there leads to in this very file; ``None`` where a resolver chooses."""
-        slot = self.image.local_stubs.get(target)
-        return target if slot is None else self.image.relocations.get(slot)
-
-    @cached_property
-    def answers(self) -> Mapping[str, Mapping[int, Tuple[Tuple[int, Tuple[str, ...]], ...]]]:
-        """Imported functions that tell of the CPU -> argument -> (bit, features) of their result."""
-        return hardware_answers(self.image.machine)
-
     @cached_property
     def questions(self) -> Tuple[int, ...]:
         """Addresses of the instructions that ask the CPU."""
         return detection.question_places(self.code)
-
-    def region(self, address: int) -> Optional[Region]:
-        """The region of code around *address*."""
-        return self.image.region_of(address)
-
-
-def _between(packed: List[int], low: int, high: int) -> Iterator[Tuple[int, int]]:
-    for index in range(bisect_left(packed, low << _SHIFT), bisect_left(packed, high << _SHIFT)):
-        yield packed[index] >> _SHIFT, packed[index] & _MASK
-
-
-def _lifter(machine: Machine, base: int) -> Lifter:
-    if machine is Machine.X86_64:
-        return X86Lifter(base)
-    if machine is Machine.AARCH64:
-        return Arm64Lifter(base)
-    raise ValueError(machine)

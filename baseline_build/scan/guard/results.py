@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .cells import Store
+from .operations import Abi
 from .state import State
 from .values import UNDEFINED, Value
 
@@ -25,6 +26,10 @@ class Test(NamedTuple):
 
     at: int
     facts: int
+
+
+# What a caller uses of a function without interpreting it itself: see Result.essence.
+Essence = Tuple[object, ...]
 
 
 class Budget:
@@ -82,6 +87,15 @@ class Result:
     def informative(self) -> bool:
         """Whether a caller learns something of the CPU from a call."""
         return self.keeps or (self.exit is not None and (bool(self.exit.facts) or self.returned.informed))
+
+    def essence(self, abi: Abi) -> Essence:
+        """All that a caller learns of it without following into it: of a small one, only that it is followed."""
+        if self.small:
+            return (True, self.asks, self.stacked)
+        told: Essence = (False, self.asks, self.stacked, bool(self.unresolved))
+        if self.exit is None:
+            return told
+        return (*told, self.exit.facts, self.exit.registers[abi.result], self.exit.registers[abi.second])
 
     @property
     def tiny(self) -> bool:

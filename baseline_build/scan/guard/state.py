@@ -6,6 +6,8 @@ and the stack, whose pointer at the entry of the outermost function is :data:`ST
 
 from __future__ import annotations
 
+from itertools import compress
+from operator import is_not
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from . import arithmetic
@@ -22,6 +24,8 @@ THREADS_HIGH = THREADS + (1 << 32)
 _NEVER = 1 << 63
 _MAX_GROWTH = 12
 ANYTHING = Value({}, LOST_BITS, True)
+_REGISTERS = range(REGISTERS)
+_VECTORS = range(VECTORS)
 
 Slot = Tuple[int, Value]
 # A vector register: (first byte, bytes, value) of each part that is followed.
@@ -190,6 +194,8 @@ Drop = Callable[[Value, int], None]
 def merge(old: State, new: State, widen: int, drop: Drop) -> Optional[State]:
     """Either state; ``None`` when that is *old*.
 
+    What both hold as the very same object (most of it: states are copies of one another) is not looked at.
+
     :param widen: above 0, values that still grow are given up.
     :param drop: is told of values whose constants are no longer followed, with the facts that hold there.
     """
@@ -202,19 +208,26 @@ def merge(old: State, new: State, widen: int, drop: Drop) -> Optional[State]:
     result.opened = old.opened or new.opened
     changed = facts != old.facts or result.havoc != old.havoc or result.escaped != old.escaped
     changed = changed or result.opened != old.opened
-    registers = []
-    for mine, other in zip(old.registers, new.registers):
-        value = mine if mine is other else _joined(mine, old_extra, other, new_extra, widen)
+    result.registers = registers = old.registers[:]
+    for number in compress(_REGISTERS, map(is_not, registers, new.registers)):
+        mine, other = registers[number], new.registers[number]
+        value = _joined(mine, old_extra, other, new_extra, widen)
         if not value.keys and (mine.keys or other.keys):
             drop(mine, old.facts)
             drop(other, new.facts)
-        changed = changed or (value is not mine and value != mine)
-        registers.append(value)
-    result.registers = registers
-    result.vectors = [mine if mine is other or mine == other else () for mine, other in zip(old.vectors, new.vectors)]
-    changed = changed or result.vectors != old.vectors
-    result.memory = _merged_memory(old, new, (old_extra, new_extra), widen, drop)
-    changed = changed or result.memory != old.memory
+        if value is not mine and value != mine:
+            changed = True
+            registers[number] = value
+    result.vectors = vectors = old.vectors[:]
+    for number in compress(_VECTORS, map(is_not, vectors, new.vectors)):
+        if vectors[number] and vectors[number] != new.vectors[number]:
+            changed = True
+            vectors[number] = ()
+    memory = None
+    if old.memory is not new.memory:
+        memory = _merged_memory(old, new, (old_extra, new_extra), widen, drop)
+    result.memory = old.memory if memory is None else memory
+    changed = changed or memory is not None
     result.flags = old.flags if old.flags == new.flags else None
     changed = changed or result.flags is not old.flags
     result.origins = {register: at for register, at in old.origins.items() if new.origins.get(register) == at}
@@ -233,45 +246,70 @@ def _joined(mine: Value, mine_extra: int, other: Value, other_extra: int, widen:
     return value
 
 
-def _merged_memory(old: State, new: State, extra: Tuple[int, int], widen: int, drop: Drop) -> Dict[int, Slot]:
-    """Slots both know, and those only one knows where the other never wrote its stack."""
-    memory: Dict[int, Slot] = {}
-    for at, size in _pieces(old, new):
-        mine, other = old.known(at, size), new.known(at, size)
-        if mine is None or other is None:
-            present, absent = (other, old) if mine is None else (mine, new)
-            if present is None:
-                continue
-            if _unwritten(absent, at, size):
-                mine, other = (UNDEFINED, present) if mine is None else (present, UNDEFINED)
-            elif is_stack(at):
-                drop(present, new.facts if mine is None else old.facts)
-                memory[at] = (size, ANYTHING if present.tainted else PLAIN)
-                continue
-            else:
-                continue
-        if mine is other:
-            memory[at] = (size, mine)
+def _merged_memory(old: State, new: State, extra: Tuple[int, int], widen: int, drop: Drop) -> Optional[Dict[int, Slot]]:
+    """Slots both know, and those only one knows where the other never wrote its stack; ``None``: those of *old*."""
+    ours, theirs = old.memory, new.memory
+    pieces: Dict[int, Slot] = {}
+    gone: List[int] = []
+    for at, slot in ours.items():
+        other = theirs.get(at)
+        if other is slot:
             continue
-        both = _joined(mine, extra[0], other, extra[1], widen)
-        if not both.keys and (mine.keys or other.keys):
-            drop(mine, old.facts)
-            drop(other, new.facts)
-        memory[at] = (size, both)
+        if other is not None and other[0] == slot[0]:
+            both = _either(old, slot[1], new, other[1], extra, widen, drop)
+            if both is not slot[1] and both != slot[1]:
+                pieces[at] = (slot[0], both)
+            continue
+        gone.append(at)
+        for place, size in _cuts(at, slot[0], new):
+            piece = _merged_slot(place, size, old, new, extra, widen, drop)
+            if piece is not None:
+                pieces[place] = piece
+        if pieces.get(at) == slot:
+            del pieces[at]
+            gone.pop()
+    if not theirs.keys() <= ours.keys():
+        for at, (size, _) in theirs.items():
+            if at not in ours and not old.overlapping(at, size):
+                piece = _merged_slot(at, size, old, new, extra, widen, drop)
+                if piece is not None:
+                    pieces[at] = piece
+    if not pieces and not gone:
+        return None
+    memory = dict(ours)
+    for at in gone:
+        del memory[at]
+    memory.update(pieces)
     return memory
 
 
-def _pieces(old: State, new: State) -> Iterator[Tuple[int, int]]:
-    """The slots of both, cut where one has a boundary inside a slot of the other."""
-    for at, (size, _) in old.memory.items():
-        other = new.memory.get(at)
-        if other is not None and other[0] == size:
-            yield at, size
-        else:
-            yield from _cuts(at, size, new)
-    for at, (size, _) in new.memory.items():
-        if at not in old.memory and not old.overlapping(at, size):
-            yield at, size
+def _merged_slot(
+    at: int, size: int, old: State, new: State, extra: Tuple[int, int], widen: int, drop: Drop
+) -> Optional[Slot]:
+    """What may stand in *size* bytes at *at* where the states are cut differently; ``None``: that is not known."""
+    mine, other = old.known(at, size), new.known(at, size)
+    if mine is None or other is None:
+        present, absent = (other, old) if mine is None else (mine, new)
+        if present is None:
+            return None
+        if not _unwritten(absent, at, size):
+            if not is_stack(at):
+                return None
+            drop(present, new.facts if mine is None else old.facts)
+            return size, ANYTHING if present.tainted else PLAIN
+        mine, other = (UNDEFINED, present) if mine is None else (present, UNDEFINED)
+    return size, _either(old, mine, new, other, extra, widen, drop)
+
+
+def _either(old: State, mine: Value, new: State, other: Value, extra: Tuple[int, int], widen: int, drop: Drop) -> Value:
+    """*mine*, as it stands in *old*, or *other*, as it stands in *new*."""
+    if mine is other:
+        return mine
+    both = _joined(mine, extra[0], other, extra[1], widen)
+    if not both.keys and (mine.keys or other.keys):
+        drop(mine, old.facts)
+        drop(other, new.facts)
+    return both
 
 
 def _cuts(at: int, size: int, new: State) -> Iterator[Tuple[int, int]]:

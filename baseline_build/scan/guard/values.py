@@ -10,6 +10,7 @@ never wrote it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Dict, Mapping, Optional
 
 MAX_KEYS = 40
@@ -125,9 +126,10 @@ LOST = Value(_NONE, LOST_BITS)
 UNDEFINED = Value(_NONE)
 
 
-def constant(number: int, facts: int = 0) -> Value:
-    """The constant *number*."""
-    return Value({number: facts})
+@lru_cache(maxsize=1 << 14)
+def constant(number: int) -> Value:
+    """The constant *number*: most often the same object, which is quickly seen to be equal."""
+    return Value({number: 0})
 
 
 def choice(keys: Mapping[int, int]) -> Value:
@@ -245,12 +247,16 @@ def spread(bits: Bits) -> Value:
 
 def join(first: Value, first_facts: int, second: Value, second_facts: int) -> Value:
     """Either value; *first_facts* hold whenever it is the first, *second_facts* whenever it is the second."""
-    if first is second or first == second:
+    if first is second:
+        return first
+    if first.plain == second.plain and first.keys == second.keys and first.bits == second.bits:
         return first
     if first.undefined:
         return knowing(second, second_facts)
     if second.undefined:
         return knowing(first, first_facts)
+    if not first_facts and _holds_all(first, second, second_facts):
+        return first
     keys = {key: facts | first_facts for key, facts in first.keys.items()}
     for key, facts in second.keys.items():
         known = facts | second_facts
@@ -264,6 +270,16 @@ def join(first: Value, first_facts: int, second: Value, second_facts: int) -> Va
     if bits is not None and keys:
         keys = {key: facts for key, facts in keys.items() if not _covers(bits, key, facts)}
     return bounded(keys, bits, first.plain or second.plain)
+
+
+def _holds_all(first: Value, second: Value, facts: int) -> bool:
+    """Whether *second*, with *facts*, is among the alternatives of *first* (which is not asked bit by bit)."""
+    if first.bits is not None or second.bits is not None or (second.plain and not first.plain):
+        return False
+    keys = first.keys
+    if len(keys) > MAX_KEYS:
+        return False
+    return all(key in keys and not keys[key] & ~(known | facts) for key, known in second.keys.items())
 
 
 def _covers(bits: Bits, key: int, facts: int) -> bool:
