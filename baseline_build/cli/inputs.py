@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from ..errors import ConfigError, ToolError
 
 _WILD = "*?["
 _VERSIONED = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[\w,.\s-]*\])?\s*(===|==|~=|!=|<=|>=|<|>)")
+_BARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _HEAD = 4
 
 
@@ -38,14 +40,22 @@ def expand(names: Sequence[str]) -> List[Path]:
 
     A folder with wheels at its top stands for these wheels.
 
-    :raises ConfigError: BB252, nothing matches a pattern or a path does not exist.
+    :raises ConfigError: BB252, nothing matches a pattern, a path does not exist or is neither file nor folder, or a
+        folder is empty.
     """
     paths: List[Path] = []
     for name in names:
         path = Path(name)
-        if path.is_dir():
-            paths.extend(sorted(path.glob("*.whl")) or [path])
-        elif path.exists():
+        if name and path.is_dir():
+            paths.extend(sorted(path.glob("*.whl")) or [_filled(path)])
+        elif name and path.exists():
+            if not path.is_file():
+                raise ConfigError(
+                    "BB252",
+                    "this is neither a file nor a folder",
+                    where=name,
+                    fix="pass what comes out of a pipe through stdin: baseline-build scan - < FILE",
+                )
             paths.append(path)
         elif any(mark in name for mark in _WILD):
             found = sorted(glob.glob(name, recursive=True))
@@ -55,10 +65,33 @@ def expand(names: Sequence[str]) -> List[Path]:
                 )
             paths.extend(Path(one) for one in found)
         else:
-            raise ConfigError(
-                "BB252", "there is no such file or folder", where=name, fix="check the spelling of the path"
-            )
+            raise _missing(name)
     return paths
+
+
+def _filled(folder: Path) -> Path:
+    """*folder*, which has something in it. Raises ConfigError BB252: nothing to look at must not pass for clean."""
+    if next(folder.iterdir(), None) is None:
+        raise ConfigError(
+            "BB252", "the folder is empty", where=str(folder), fix="check that the build wrote its wheel there"
+        )
+    return folder
+
+
+def _missing(name: str) -> ConfigError:
+    """What to say of *name*, which is no path."""
+    what, fix = "there is no such file or folder", "check the spelling of the path"
+    if not name:
+        what, fix = "an argument is empty", "check the variable that it comes from"
+    elif os.path.islink(name):
+        what, fix = "this symbolic link leads nowhere", "name the file itself, or make the link anew"
+    elif "://" in name:
+        fix = "download it first; nothing is fetched but a requirement with a version: NAME==VERSION"
+    elif _BARE.fullmatch(name):
+        fix = (
+            f"check the spelling; write {name}==VERSION for a package of the index, --installed {name} for what is here"
+        )
+    return ConfigError("BB252", what, where=name or None, fix=fix)
 
 
 @contextmanager
@@ -78,7 +111,7 @@ def gathered(names: Sequence[str], platform: Optional[str] = None) -> Iterator[L
             if name == "-":
                 folder = Path(stack.enter_context(TemporaryDirectory(prefix="baseline-build-")))
                 found.append(Named(_from_stdin(folder), "-"))
-            elif not Path(name).exists() and _VERSIONED.match(name):
+            elif not os.path.lexists(name) and _VERSIONED.match(name):
                 folder = Path(stack.enter_context(TemporaryDirectory(prefix="baseline-build-")))
                 wheel = _from_index(name, folder, platform)
                 found.append(Named(wheel, wheel.name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import os
 import platform
@@ -15,15 +14,13 @@ from typing import Dict, List, Optional, Sequence
 from .. import __version__
 from ..errors import (
     EXIT_INTERNAL,
-    EXIT_TOOL,
     BaselineBuildError,
-    BrokenInputError,
     ConfigError,
     InternalError,
-    ToolError,
 )
 from .console import Console
 from .options import nearest
+from .refusals import refusal
 
 COMMANDS: Dict[str, str] = {
     "scan": "say which CPU a wheel, ELF file or folder needs",
@@ -39,6 +36,7 @@ COMMANDS: Dict[str, str] = {
 """Every command and what it does, in the order the help lists them; each is a module of this package."""
 
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells report
+_EXIT_UNREAD = 141  # 128 + SIGPIPE, likewise
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -58,10 +56,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _EXIT_INTERRUPTED
     except BrokenPipeError:
         _give_up_stdout()  # the reader of our output (head, a pager) went away: nobody is left to tell
-        return EXIT_TOOL
+        return _EXIT_UNREAD
     except OSError as error:
         _give_up_stdout()
-        failure = _operating_system(error)
+        failure = refusal(error)
         console.problem(str(failure))
         return failure.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: a bug becomes a message that says what to report
@@ -118,27 +116,6 @@ def _help() -> str:
         "3 unproven or undecided, 4 broken input, 5 an external tool failed, 70 our bug.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _operating_system(error: OSError) -> BaselineBuildError:
-    """What the operating system refused, in our words."""
-    named = isinstance(error.filename, (str, bytes, os.PathLike))  # PyPy leaves a Path as it is
-    where = os.fsdecode(error.filename) if named else None
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ToolError(
-            "BB481", "there is no space left on the disk", where=where, fix="free some space, or point TMPDIR elsewhere"
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return BrokenInputError(
-            "BB482", f"access was refused ({error.strerror})", where=where, fix="check the owner and the permissions"
-        )
-    if error.errno == errno.ENOTDIR:
-        return BrokenInputError(
-            "BB480", "a part of this path is a file, not a folder", where=where, fix="name a path below a folder"
-        )
-    if error.errno == errno.ENOENT:
-        return BrokenInputError("BB480", "there is no such file", where=where, fix="check the spelling of the path")
-    return BrokenInputError("BB483", f"the operating system refused: {error.strerror or error}", where=where)
 
 
 def _bug(error: Exception) -> InternalError:

@@ -13,6 +13,7 @@ from .console import Console
 from .levels import level
 from .options import Arguments as Shared
 from .options import Parser
+from .refusals import refusal
 
 _EPILOG = """\
 Options not listed here are handed to "auditwheel repair" as they are; write
@@ -87,7 +88,8 @@ def main(argv: Sequence[str], console: Console) -> int:
             )
             try:
                 result = repair_wheel(wheel, Path(arguments.wheel_dir), options, reporter=console)
-            except BaselineBuildError as error:
+            except (BaselineBuildError, OSError) as caught:
+                error = refusal(caught, str(wheel)) if isinstance(caught, OSError) else caught
                 progress.clear()
                 console.problem(str(error))
                 failures.append(error)

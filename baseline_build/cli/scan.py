@@ -19,6 +19,7 @@ from .console import Console
 from .levels import level
 from .options import Arguments as Shared
 from .options import Parser, one_of
+from .refusals import refusal, unwritable
 
 _EPILOG = """\
 PATH is a wheel, an ELF file, a static archive, a folder (one with wheels in it
@@ -82,10 +83,7 @@ def main(argv: Sequence[str], console: Console) -> int:
     if not arguments.paths and not arguments.installed:
         raise ConfigError("BB250", "there is nothing to scan", fix="name a wheel, an ELF file or a folder: scan PATH")
     options = project_options(arguments.project, arguments.level, strict=arguments.strict)
-    if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
-        raise ConfigError(
-            "BB259", "the folder for the report does not exist", where=arguments.output, fix="make it, or correct -o"
-        )
+    _check_target(arguments.output)
     with inputs.gathered(arguments.paths, arguments.platform) as named:
         answer, errors = _look(named, arguments.installed, options, console)
     shown = answer
@@ -115,6 +113,22 @@ def main(argv: Sequence[str], console: Console) -> int:
     # What is proven wrong weighs more than what could not be looked at.
     status = report.exit_code(answer, strict=options.strict)
     return errors[0].exit_code if errors and answer.verdict is not Verdict.VIOLATION else status
+
+
+def _check_target(output: Optional[str]) -> None:
+    """Say what is wrong with ``-o`` before the work begins. Raises ConfigError BB250, BB259."""
+    if output is None:
+        return
+    if not output:
+        raise ConfigError(
+            "BB250", "-o has no file name behind it", fix="write: -o FILE, or check the variable it is in"
+        )
+    if Path(output).is_dir():
+        raise ConfigError("BB259", "this is a folder, not a file", where=output, fix=f"write: -o {output}/report.html")
+    if not Path(output).absolute().parent.is_dir():
+        raise ConfigError(
+            "BB259", "the folder for the report does not exist", where=output, fix="make it, or correct -o"
+        )
 
 
 def project_options(project: Optional[str], level: Optional[str], *, strict: bool) -> ScanOptions:
@@ -154,7 +168,8 @@ def _look(
         with console.progress(f"scanning {title}") as progress:
             try:
                 found = task(replace(options, progress=progress)).inputs
-            except BaselineBuildError as error:
+            except (BaselineBuildError, OSError) as caught:
+                error = refusal(caught, title) if isinstance(caught, OSError) else caught
                 place = places.get(title)
                 if place is not None and error.where:
                     error.where = error.where.replace(place, title)
@@ -171,21 +186,25 @@ def _failed(entry: InputReport) -> bool:
 
 
 def write(path: Path, text: str) -> None:
-    """Write *text* to *path* in one step: a reader never sees half of it. Raises ``OSError``."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write *text* to *path* in one step: a reader never sees half of it. Raises ConfigError BB259, ToolError BB481."""
     try:
-        with open(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            # File names need not be UTF-8; what is not is written as \\udcff and the like, as on a terminal.
+            with open(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+                stream.write(text)
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise unwritable(error, path) from error
 
 
 def _summarise(answer: Report) -> None:
     """Append the Markdown report to the step summary of GitHub Actions, where we run in one."""
     place = os.environ.get("GITHUB_STEP_SUMMARY")
     if place:
-        with open(place, "a", encoding="utf-8") as stream:
+        with open(place, "a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(report.render(answer, "markdown"))

@@ -39,7 +39,7 @@ class _Log:
         self.results: List[Dict[str, Any]] = []
 
     def artifact(self, path: str, *, parent: Optional[int] = None, sha256: Optional[str] = None) -> int:
-        entry: Dict[str, Any] = {"location": {"uri": quote(path)}}
+        entry: Dict[str, Any] = {"location": {"uri": _uri(path)}}
         if parent is not None:
             entry["parentIndex"] = parent
         if sha256:
@@ -95,11 +95,16 @@ def _location(file: FileReport, finding: Finding, index: int) -> Dict[str, Any]:
     name = f"{file.path}+{finding.address:#x}"
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(file.path), "index": index},
+            "artifactLocation": {"uri": _uri(file.path), "index": index},
             "address": {"absoluteAddress": finding.address, "kind": "instruction", "fullyQualifiedName": name},
         },
         "logicalLocations": [_function(finding.function)],
     }
+
+
+def _uri(path: str) -> str:
+    """*path* as a URI reference, with the very bytes of names that are not UTF-8."""
+    return quote(path.encode("utf-8", "surrogateescape"))
 
 
 def _function(name: str) -> Dict[str, Any]:
@@ -139,7 +144,7 @@ def _result(log: _Log, file: FileReport, finding: Finding, index: int) -> Dict[s
         result["locations"] = [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(finding.source.file)},
+                    "artifactLocation": {"uri": _uri(finding.source.file)},
                     "region": {"startLine": max(finding.source.line, 1)},
                 },
                 "logicalLocations": [_function(finding.function)],
@@ -161,7 +166,7 @@ def _unread(log: _Log, file: FileReport, index: int) -> Dict[str, Any]:
         "ruleIndex": log.rule("BB130"),
         "kind": "open",
         "message": {"text": f"{file.path} could not be judged: {why}"},
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": quote(file.path), "index": index}}}],
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(file.path), "index": index}}}],
     }
 
 

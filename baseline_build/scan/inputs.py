@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, NoReturn, Optional, Sequence, Union
 
 from .. import elf
 from ..elf import archive
@@ -35,6 +35,9 @@ _FOREIGN = (
     (b"\xfe\xed\xfa\xce", "a macOS program or library"),
     (b"\xca\xfe\xba\xbe\x00\x00\x00", "a macOS universal file"),
     (b"BC\xc0\xde", "LLVM bitcode, compiled only when it is linked"),
+    (b"\x1f\x8b", "a compressed archive, as source distributions are: build a wheel of it first"),
+    (b"BZh", "a compressed archive, as source distributions are: build a wheel of it first"),
+    (b"\xfd7zXZ", "a compressed archive, as source distributions are: build a wheel of it first"),
 )
 # How Python code asks what the CPU can do: the kernel's file, and the packages that read it or run cpuid.
 _PYTHON_ASKS = re.compile(rb"cpuinfo|cpuid|archspec|getauxval|cpu_features")
@@ -111,9 +114,8 @@ def _scan_into(found: _Found, path: Path, options: ScanOptions) -> InputReport:
         _take_folder(found, path)
         return _examined(str(path), None, found, options)
     if not path.is_file():
-        raise ConfigError(
-            "BB224", "there is no such file or folder", where=str(path), fix="Check the spelling of the path."
-        )
+        what = "this is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+        raise ConfigError("BB224", what, where=str(path), fix="Check the spelling of the path.")
     head = _head(path)
     if head.startswith(b"PK") or path.suffix in (".whl", ".zip"):
         with open_wheel(path) as wheel:
@@ -188,8 +190,15 @@ def _take_file(found: _Found, name: str, path: Path) -> None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Regular files below *folder*, sorted; links to files are followed (they are shipped), to folders not."""
-    for top, folders, files in os.walk(folder):
+    """Regular files below *folder*, sorted; links to files are followed (they are shipped), to folders not.
+
+    Raises ``OSError`` for a folder that cannot be read: what lies in it would pass unseen.
+    """
+
+    def refused(error: OSError) -> NoReturn:
+        raise error
+
+    for top, folders, files in os.walk(folder, onerror=refused):
         folders.sort()
         for name in sorted(files):
             path = Path(top, name)

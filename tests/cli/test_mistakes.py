@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 import pytest
 
+from baseline_build.report import FORMATS
 from tests.tools import missing, require_tool
 
-from .conftest import ROOT, Call
+from .conftest import BOMB, PURE_WHEEL, ROOT, Call
 
 PYTHON = os.path.realpath(sys.executable)
 NO_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": "/dev/null"}
@@ -28,7 +30,7 @@ LEVELS = (
     "armv8.5-a, armv8.6-a, armv8.7-a, armv8.8-a, armv8.9-a, armv9-a, armv9.1-a, armv9.2-a, armv9.3-a, armv9.4-a\n"
 )
 
-CASES = {
+CASES: Dict[str, Tuple[List[str], int, str]] = {
     "misspelt command": (["scna", PURE], 2, "BB250: the command 'scna' is unknown\n  fix: did you mean scan?\n"),
     "option without a command": (
         ["--frob"],
@@ -75,6 +77,113 @@ CASES = {
         ["scan", "dist/*.whl"],
         2,
         "BB252: dist/*.whl: no file matches this pattern\n  fix: check the folder and the spelling\n",
+    ),
+    "an empty variable": (
+        ["scan", ""],
+        2,
+        "BB252: an argument is empty\n  fix: check the variable that it comes from\n",
+    ),
+    "name of a package without a version": (
+        ["scan", "numpy"],
+        2,
+        (
+            "BB252: numpy: there is no such file or folder\n  fix: check the spelling; write numpy==VERSION for a "
+            "package of the index, --installed numpy for what is here\n"
+        ),
+    ),
+    "address of a download": (
+        ["scan", "https://example.org/x.whl"],
+        2,
+        (
+            "BB252: https://example.org/x.whl: there is no such file or folder\n  fix: download it first; nothing is "
+            "fetched but a requirement with a version: NAME==VERSION\n"
+        ),
+    ),
+    "link in a circle": (
+        ["scan", "circle"],
+        2,
+        "BB252: circle: this symbolic link leads nowhere\n  fix: name the file itself, or make the link anew\n",
+    ),
+    "empty folder": (
+        ["scan", "nothing"],
+        2,
+        "BB252: nothing: the folder is empty\n  fix: check that the build wrote its wheel there\n",
+    ),
+    "folder called like a wheel": (
+        ["scan", "folder-1.0-py3-none-any.whl"],
+        2,
+        (
+            "BB252: folder-1.0-py3-none-any.whl: the folder is empty\n"
+            "  fix: check that the build wrote its wheel there\n"
+        ),
+    ),
+    "pipe in place of a file": (
+        ["scan", "pipe"],
+        2,
+        (
+            "BB252: pipe: this is neither a file nor a folder\n"
+            "  fix: pass what comes out of a pipe through stdin: baseline-build scan - < FILE\n"
+        ),
+    ),
+    "a source distribution": (
+        ["scan", "x-1.tar.gz"],
+        4,
+        (
+            "BB401: x-1.tar.gz: this is no wheel, ELF file, static archive or folder: it starts with 1f 8b 08 00\n"
+            + NO_WHEEL.replace(
+                "It is something else.",
+                "It is a compressed archive, as source distributions are: build a wheel of it first.",
+            )
+        ),
+    ),
+    "short name of a level": (
+        ["scan", "--level", "v3", PURE],
+        2,
+        f"BB251: the level 'v3' is unknown\n  fix: did you mean x86-64-v3? {LEVELS}",
+    ),
+    "a wheel under another name": (
+        ["scan", "u.whl"],
+        4,
+        (
+            "BB443: u.whl: this is not the name of a wheel: Invalid wheel filename (wrong number of parts): 'u'\n"
+            "  why: A wheel is called NAME-VERSION[-BUILD]-PYTHON-ABI-PLATFORM.whl (PEP 427).\n"
+            "  fix: Give the file the name its builder gave it.\n"
+        ),
+    ),
+    "zip bomb": (
+        ["scan", "bomb-1.0-py3-none-any.whl"],
+        4,
+        (
+            f"BB433: bomb-1.0-py3-none-any.whl!'x/a.so': {BOMB[0]} bytes unpack to {BOMB[1]}\n"
+            "  why: No real wheel is like that; the archive was made to exhaust its readers.\n"
+            "  fix: Build or download the wheel again.\n"
+        ),
+    ),
+    "zip with a password": (
+        ["scan", "secret-1.0-py3-none-any.whl"],
+        4,
+        (
+            "BB437: secret-1.0-py3-none-any.whl!'x/a.so': the file is encrypted\n"
+            "  why: No installer could read it either.\n"
+            "  fix: Build or download the wheel again.\n"
+        ),
+    ),
+    "name that leaves the folder": (
+        ["scan", "dots-1.0-py3-none-any.whl"],
+        4,
+        (
+            "BB434: dots-1.0-py3-none-any.whl!'../../evil.so': the name leaves the folder\n"
+            "  why: Unpacking could write outside of the folder, or two readers disagree.\n"
+            "  fix: Build or download the wheel again.\n"
+        ),
+    ),
+    "a disk that cannot be read": (
+        ["scan", "/proc/self/mem"],
+        4,
+        (
+            "BB483: /proc/self/mem: the operating system refused: Input/output error\n"
+            "  fix: try with another file or folder whether the disk or the network share is at fault\n"
+        ),
     ),
     "text file": (
         ["scan", "notes.txt"],
@@ -142,6 +251,16 @@ CASES = {
         ["scan", PURE, "-o", "nowhere/report.json"],
         2,
         "BB259: nowhere/report.json: the folder for the report does not exist\n  fix: make it, or correct -o\n",
+    ),
+    "report into a folder": (
+        ["scan", PURE, "-o", "nothing"],
+        2,
+        "BB259: nothing: this is a folder, not a file\n  fix: write: -o nothing/report.html\n",
+    ),
+    "report under an empty name": (
+        ["scan", PURE, "-o", ""],
+        2,
+        "BB250: -o has no file name behind it\n  fix: write: -o FILE, or check the variable it is in\n",
     ),
     "misspelt setting": (
         ["config"],
@@ -267,6 +386,14 @@ CASES = {
 }
 
 
+def no_rights() -> List[str]:
+    """How to call a program that may read and write no more than a usual user: root gives up what it has more."""
+    if os.getuid() != 0:
+        return []
+    rights = "-dac_override,-dac_read_search"
+    return [require_tool("setpriv"), f"--bounding-set={rights}", f"--inh-caps={rights}"]
+
+
 @pytest.mark.parametrize("mistake", CASES)
 def test_one_message(baseline: Call, mistakes: Path, mistake: str) -> None:
     arguments, status, message = CASES[mistake]
@@ -352,16 +479,66 @@ def test_unreadable_file(baseline: Call, tmp_path: Path) -> None:
     secret = tmp_path / "secret.so"
     secret.write_bytes(b"\x7fELF")
     secret.chmod(0)
-    prefix: List[str] = []
-    if os.getuid() == 0:
-        # root may read everything, unless it gives that up
-        rights = "-dac_override,-dac_read_search"
-        prefix = [require_tool("setpriv"), f"--bounding-set={rights}", f"--inh-caps={rights}"]
-    said = baseline("scan", "secret.so", prefix=prefix)
+    (tmp_path / PURE).write_bytes(PURE_WHEEL)
+    said = baseline("scan", "secret.so", PURE, prefix=no_rights())
     assert (said.status, said.err) == (
         4,
         "BB482: secret.so: access was refused (Permission denied)\n  fix: check the owner and the permissions\n",
     )
+    # one bad input does not hide what the others hold
+    assert said.out.startswith(f"runs on: any CPU, there is no native code\n  {PURE}: not-applicable\n")
+
+
+def test_unreadable_folder_in_a_folder(baseline: Call, tmp_path: Path) -> None:
+    """What lies in it would pass unseen."""
+    (tmp_path / "tree" / "closed").mkdir(parents=True)
+    (tmp_path / "tree" / "closed").chmod(0)
+    said = baseline("scan", "tree", prefix=no_rights())
+    assert (said.status, said.out, said.err) == (
+        4,
+        "",
+        "BB482: tree/closed: access was refused (Permission denied)\n  fix: check the owner and the permissions\n",
+    )
+
+
+def test_folders_that_may_not_be_written(baseline: Call, tmp_path: Path) -> None:
+    (tmp_path / PURE).write_bytes(PURE_WHEEL)
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked").chmod(0o555)
+    said = baseline("scan", PURE, "-o", "locked/report.json", prefix=no_rights())
+    assert (said.status, said.err) == (
+        2,
+        (
+            "BB259: locked/report.json: the report cannot be written there (Permission denied)\n"
+            "  fix: correct -o, or check the owner and the permissions of the folder\n"
+        ),
+    )
+    if os.uname().machine != "x86_64":
+        return
+    from tests.repair.wheels import PROGRAM, compile_file, make_wheel
+
+    wheel = make_wheel(tmp_path, {"thing/tool": compile_file(tmp_path / "tool", PROGRAM.format(code=""))})
+    for folder in ("locked", "locked/below"):
+        said = baseline("repair", wheel.name, "-w", folder, prefix=no_rights())
+        assert (said.status, said.err) == (
+            4,
+            f"BB482: {folder}: access was refused (Permission denied)\n  fix: check the owner and the permissions\n",
+        )
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_name_that_is_not_utf_8(tmp_path: Path, kind: str) -> None:
+    name = b"odd\xff.so"
+    shutil.copyfile(PYTHON, tmp_path / os.fsdecode(name))
+    command = [sys.executable, "-m", "baseline_build", "scan", "--exit-zero", "--format", kind]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for extra in ([], ["-o", "report"]):
+        done = subprocess.run(
+            [*map(os.fsencode, command), name, *map(os.fsencode, extra)], cwd=tmp_path, env=environ, capture_output=True
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+    text = (tmp_path / "report").read_bytes()
+    assert {"sarif": b"odd%FF.so"}.get(kind, b"odd\\udcff.so") in text.replace(b"\\\\", b"\\")
 
 
 @pytest.mark.parametrize("where", ["stdout", "file"])
@@ -439,6 +616,9 @@ def test_a_reader_that_goes_away(mistakes: Path) -> None:
     line = f"{sys.executable} -m baseline_build explain | head -n 1"
     done = subprocess.run(["sh", "-c", line], cwd=mistakes, env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    line = f"set -o pipefail; {sys.executable} -m baseline_build explain | head -n 1"
+    done = subprocess.run(["bash", "-c", line], cwd=mistakes, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_an_unexpected_error_says_what_to_report(
