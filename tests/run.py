@@ -14,6 +14,7 @@ or what ``BASELINE_BUILD_TEST_VENV`` names; it is made anew when ``tests/require
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -32,6 +33,13 @@ TIERS = ("fast", "check", *SLOW)
 def _environment() -> Path:
     """The interpreter of the test environment, made or renewed where needed, with the compiled decoder up to date."""
     home = Path(os.environ.get("BASELINE_BUILD_TEST_VENV", ROOT / ".venv-tests"))
+    # Two runs at once must not both make it.
+    with Path(f"{home}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _made(home)
+
+
+def _made(home: Path) -> Path:
     python = home / "bin" / "python"
     if _changed(home / "requirements.sha256", REQUIREMENTS):
         print(f"tests/run.py: making the test environment {home}", file=sys.stderr)

@@ -15,7 +15,7 @@ from .. import elf
 from ..elf import archive
 from ..errors import BrokenInputError, ConfigError
 from ..wheel import WheelFile, names, open_wheel, record
-from . import imports, nested, waivers, workers
+from . import asking, imports, nested, waivers, workers
 from .examination import Examined
 from .model import FileReport, InputReport, Report, Verdict, gravest
 from .options import ScanOptions
@@ -39,9 +39,6 @@ _FOREIGN = (
     (b"BZh", "a compressed archive, as source distributions are: build a wheel of it first"),
     (b"\xfd7zXZ", "a compressed archive, as source distributions are: build a wheel of it first"),
 )
-# How Python code asks what the CPU can do: the kernel's file, and the packages that read it or run cpuid.
-_PYTHON_ASKS = re.compile(rb"cpuinfo|cpuid|archspec|getauxval|cpu_features")
-_PYTHON_LIMIT = 4 << 20
 
 
 def scan_path(paths: Union[PathLike, Sequence[PathLike]], options: ScanOptions = DEFAULTS) -> Report:
@@ -149,9 +146,9 @@ class _Found:
         self._search.close()
 
     def read(self, name: str, text: bytes) -> None:
-        """Remember the first Python file that asks what the CPU can do: it may choose among the native modules."""
-        if self.asking is None and _PYTHON_ASKS.search(text):
-            self.asking = name
+        """Remember who is first to ask what the CPU can do in Python: that may choose among the native modules."""
+        if self.asking is None:
+            self.asking = asking.asker(name, text)
 
     def spool(self, pieces: Iterable[bytes]) -> Path:
         """A file with *pieces*, there until :meth:`close`."""
@@ -185,7 +182,7 @@ def _take_file(found: _Found, name: str, path: Path) -> None:
         found.look_into(name, path)
     else:
         _sort_in(found, name, head, workers.Job(name, str(path), None, size), "any")
-    if name.endswith(".py") and size <= _PYTHON_LIMIT:
+    if asking.is_told(name) and size <= asking.LIMIT:
         found.read(name, path.read_bytes())
 
 
@@ -218,16 +215,14 @@ def _take_wheel(found: _Found, wheel: WheelFile) -> None:
             found.look_into(member.name, found.spool(wheel.chunks(member.name)))
         else:
             _sort_in(found, member.name, head, job, platform)
-        if member.name.endswith(".py") and member.size <= _PYTHON_LIMIT:
+        if asking.is_told(member.name) and member.size <= asking.LIMIT:
             found.read(member.name, wheel.read(member.name))
     found.imported = lambda: _imported_of(wheel.path)
 
 
 def _imported_of(path: Path) -> FrozenSet[str]:
     with open_wheel(path) as wheel:
-        listed = [
-            member.name for member in wheel.members if member.size <= _PYTHON_LIMIT or member.name.endswith(".so")
-        ]
+        listed = [member.name for member in wheel.members if member.size <= asking.LIMIT or member.name.endswith(".so")]
         return imports.always_imported(listed, wheel.read, path.name.partition("-")[0])
 
 

@@ -62,6 +62,41 @@ def test_python_code_that_asks_may_choose_among_the_modules(tmp_path: Path, bad:
     assert report.inputs[0].notes[0].startswith("sample/__init__.py seems to ask what the CPU can do")
 
 
+@pytest.mark.parametrize(
+    ("required", "verdict"),
+    [
+        ("archspec~=0.2.0", Verdict.UNPROVEN),
+        ("Py_CPUinfo >=9; platform_machine == 'x86_64'", Verdict.UNPROVEN),
+        ("numpy", Verdict.VIOLATION),
+        ("archspecial", Verdict.VIOLATION),
+    ],
+)
+def test_a_required_package_that_asks_may_choose_among_the_modules(
+    tmp_path: Path, bad: Path, required: str, verdict: Verdict
+) -> None:
+    metadata = tmp_path / "METADATA"
+    metadata.write_text(
+        f"Metadata-Version: 2.1\nName: sample\nVersion: 1.0\nRequires-Dist: {required}\n\nRequires-Dist: archspec\n"
+    )
+    path = compiling.wheel(tmp_path, {"sample/_avx2.so": bad, "sample-1.0.dist-info/METADATA": metadata})
+    report = scan_path(path)
+    assert verdicts(report)["sample/_avx2.so"] is verdict
+    if verdict is Verdict.UNPROVEN:
+        project = "archspec" if "archspec" in required else "py-cpuinfo"
+        (note,) = report.inputs[0].notes
+        assert note == (
+            f"the package {project}, which the metadata requires, seems to ask what the CPU can do; it may choose "
+            "among the native modules, so that no test inside of them proves nothing"
+        )
+
+
+def test_a_compiled_python_module_may_ask_another_package(tmp_path: Path, bad: Path) -> None:
+    text = 'const char *imported(void) { return "archspec.cpu"; }\n'
+    asks = compiling.library(tmp_path, "asks", text)
+    path = compiling.wheel(tmp_path, {"sample/_avx2.so": bad, "sample/lib.so": asks})
+    assert verdicts(scan_path(path)) == {"sample/_avx2.so": Verdict.UNPROVEN, "sample/lib.so": Verdict.CLEAN}
+
+
 def test_a_detector_elsewhere_in_the_wheel_makes_it_unproven(tmp_path: Path, bad: Path, detector: Path) -> None:
     """One module asks the CPU and may import the other, or not: no proof either way."""
     path = compiling.wheel(tmp_path, {"sample/_avx2.so": bad, "sample/detector.so": detector})

@@ -31,8 +31,12 @@ _ANSWERS = {
 _ANSWERS[Machine.I386] = _ANSWERS[Machine.X86_64]
 
 
-# Files of the kernel that tell about the CPU, and the function that answers when it is looked up by name (dlsym).
-_NAMED_IN_DATA = re.compile(rb"/proc/cpuinfo|/proc/self/auxv|/sys/devices/system/cpu/cpu0/regs|getauxval")
+# Files of the kernel that tell about the CPU, the function that answers when it is looked up by name (dlsym), and what
+# compiled Python code calls: the packages archspec and py-cpuinfo, and NumPy's table.
+_NAMED_IN_DATA = re.compile(
+    rb"/proc/cpuinfo|/proc/self/auxv|/sys/devices/system/cpu/cpu0/regs|getauxval|"
+    rb"archspec|get_cpu_info|__cpu_features__"
+)
 
 
 def detects(code: Code) -> bool:
