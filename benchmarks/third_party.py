@@ -81,7 +81,7 @@ PROJECTS = (
         "import hnswlib; i = hnswlib.Index('l2', 16); i.init_index(9); i.add_items([[1.0] * 16])",
         ("numpy",),
     ),
-    Project("fasttext==0.9.2", "import fasttext; fasttext.tokenize('a b')", ("numpy", "pybind11", "setuptools")),
+    Project("fasttext-wheel==0.9.2", "import fasttext; fasttext.tokenize('a b')", ("numpy", "pybind11", "setuptools")),
     Project("fasttext==0.9.3", "import fasttext; fasttext.tokenize('a b')", ("numpy", "pybind11", "setuptools")),
     Project("fasttext-predict==0.9.2.4", "import fasttext; fasttext.tokenize('a b')"),
     Project("ssm-simulators==0.12.5", _SSM, ("numpy",)),

@@ -21,6 +21,7 @@ from .archiving import moment_of, normalise_sdist, publish
 from .caching import cache_of, key_of
 from .copying import inside, select
 from .exposure import verify_editable
+from .interruption import ended_cleanly
 from .losses import raise_with_losses, require_any_compiler, require_native
 from .programs import build_program, processors
 from .reporter import Reporter
@@ -119,7 +120,7 @@ def job(project_dir: Path, config_settings: Optional[ConfigSettings], reporter: 
     resolved = resolve(project_dir, config_settings)
     reporter.verbose = reporter.verbose or resolved.settings.verbose
     moment = moment_of(os.environ)
-    with tempfile.TemporaryDirectory(prefix="baseline-build-") as folder:
+    with ended_cleanly(), tempfile.TemporaryDirectory(prefix="baseline-build-") as folder:
         yield Job(project_dir, resolved, Path(folder), reporter, moment, dict(os.environ))
 
 

@@ -55,7 +55,8 @@ def raise_with_losses(log: CompileLog, error: BaseException) -> None:
             "BB609",
             f"the build failed where options had been taken off: {_listed(log.failed)}",
             where=_first_line(error),
-            why="These sources use instructions above the promised level. Without the options they do not compile.",
+            why="These sources use instructions above the promised level. Without the options they do not compile;"
+            " if they fail for another reason, the compiler's words above tell it.",
             fix=_FIX,
         ) from error
 

@@ -158,7 +158,7 @@ class CompileLog:
         """Calls that failed after options had been taken off: ``gcc codec.c without -mssse3``."""
         tuning = frozenset(one.flag for one in self.removals if not one.foreign)
         texts = (
-            f"{call.program} {' '.join(call.units)} without {' '.join(o for o in call.removed if o not in tuning)}"
+            " ".join([call.program, *call.units, "without", *(one for one in call.removed if one not in tuning)])
             for call in self.calls
             if call.failed
         )

@@ -130,6 +130,24 @@ def test_refuse_stops_at_the_flag_and_names_its_origin(project: Copy) -> None:
     assert "-mavx2" in outcome.err
 
 
+def test_a_higher_level_is_forced_and_verified(project: Copy, tmp_path: Path) -> None:
+    hostile = project("hostile")
+    settings = hostile.path / "pyproject.toml"
+    level = '\n[tool.baseline-build]\nlevel = { x86_64 = "x86-64-v3" }\n'
+    settings.write_text(settings.read_text().replace("-mavx2", "-mavx512f") + level)
+    wheel = hostile.wheel()
+    (module,) = (path for path in unpacked(wheel, tmp_path / "out") if path.suffix == ".so")
+    wheel.unlink()
+    assert "ymm" in objdump(module)
+    assert "zmm" not in objdump(module)
+    source = hostile.path / "module.c"
+    above = '__attribute__((target("avx512f"))) void above(float *a) { for (int i = 0; i < 256; i++) a[i] *= a[i]; }\n'
+    source.write_text(source.read_text().replace("static PyObject", above + "static PyObject", 1))
+    outcome = hostile.refused()
+    assert "needs avx512f (x86-64-v4)" in outcome.err
+    assert "does not keep its promise of x86-64-v3" in outcome.err
+
+
 def test_attribute_is_refused_by_the_scan(project: Copy) -> None:
     outcome = project("attribute").refused()
     assert outcome.status == 1

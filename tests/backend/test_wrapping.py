@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import signal
 import subprocess
+import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
@@ -13,7 +18,7 @@ import pytest
 
 from tests.tools import missing
 
-from .conftest import Project, members, unpacked
+from .conftest import ROOT, Project, members, unpacked
 from .test_wheel import FOREIGN, objdump
 
 Copy = Callable[[str], Project]
@@ -78,6 +83,49 @@ def test_an_error_of_the_backend_is_one_message_with_its_place(project: Copy) ->
     assert re.search(r"raised at \S*toy_backend\.py:17 in build_wheel; ", outcome.err)
     told = toy.call("build_wheel", str(toy.output), {"verbose": "true"})
     assert "Traceback" in told.err, "with verbose all of it is shown"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_build_that_is_told_to_end_leaves_nothing(project: Copy, tmp_path: Path, number: signal.Signals) -> None:
+    toy = project("toy")
+    source = toy.path / "toy_backend.py"
+    run = "subprocess.run(["
+    waiting = 'subprocess.run(["sh", "-c", "touch begun; exec sleep 60"], check=True); '
+    source.write_text(source.read_text().replace(run, waiting + run))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    line = [sys.executable, "-c", f"import baseline_build; baseline_build.build_wheel({str(toy.output)!r})"]
+    environ = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": f"{ROOT}{os.pathsep}."}
+    # a CI runner in the background hands down an ignored SIGINT
+    prepare = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(line, cwd=toy.path, env=environ, stderr=subprocess.PIPE, preexec_fn=prepare) as process:
+        for _ in range(600):
+            if (toy.path / "begun").exists():
+                break
+            time.sleep(0.1)
+        assert list(temporary.glob("baseline-build-*")), "the build has begun"
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode
+    assert list(temporary.iterdir()) == []
+    assert list(toy.output.iterdir()) == []
+
+
+def test_a_pure_package(project: Copy) -> None:
+    need("hatchling")
+    need("editables")
+    pure = project("toy")
+    text = (pure.path / "pyproject.toml").read_text().replace("toy_backend:Backend.inner", "hatchling.build")
+    (pure.path / "pyproject.toml").write_text(text)
+    (pure.path / "toy").mkdir()
+    (pure.path / "toy" / "__init__.py").write_text("answer = 42\n")
+    wheel = pure.wheel()
+    assert members(wheel) == ["toy/__init__.py"]
+    assert wheel.name == "toy-1.0-py2.py3-none-any.whl"
+    assert pure.call("build_editable", str(pure.output)).status == 0
+    assert pure.call("get_requires_for_build_wheel").answer == []
+    prepared = pure.call("prepare_metadata_for_build_wheel", str(pure.output))
+    assert (pure.output / prepared.answer / "METADATA").is_file()
 
 
 def test_sdist_of_a_wrapped_backend(project: Copy) -> None:

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Dict, Iterable, List, Sequence
 
-from .cases import CASES, Case
+from .case import Case
+from .cases import CASES
 from .driving import Built, build, missing_tools
 
 _HEAD = ("case", "its own backend", "baseline-build", "removed, or refused with")

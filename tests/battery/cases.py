@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Mapping, Tuple
+from typing import Tuple
+
+from .case import Case
+from .hostile import hostile
 
 # Every machine can compile for it, and what it brings is seen in the disassembly wherever the battery runs.
 V3 = "-march=x86-64-v3"
 BOTH = "-march=x86-64-v3 -mavx2 -mpopcnt -mtune=native"
 CLANG = "-Xclang -target-feature -Xclang +avx2 -Xclang -target-feature -Xclang +popcnt"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One cell of the table.
-
-    :param project: folder in tests/packages.
-    :param flags: replaces ``@FLAGS@``; for sources with their own instruction set the source's name.
-    :param compiler: replaces ``@COMPILER@`` (for cmake and cargo see there).
-    :param environ: further variables of the build.
-    :param strict: built with the assembler gate.
-    :param refused: text the refusal of the enforced build must have; empty where it must succeed and be clean.
-    :param tools: programs the case cannot do without.
-    :param harmless: the plain build is clean too: the case is about something else (a marker, a working launcher).
-    :param unproven: why the scan cannot prove the wheel yet and refuses it; empty where it must succeed.
-    :param functions: only functions with this in their name are counted (the language's run-time library dispatches).
-    """
-
-    project: str
-    flags: str
-    compiler: str = "gcc"
-    environ: Mapping[str, str] = field(default_factory=dict)
-    strict: bool = False
-    refused: str = ""
-    tools: Tuple[str, ...] = ()
-    harmless: bool = False
-    functions: str = ""
-    unproven: str = ""
-    generator: str = "Unix Makefiles"
-
-    @property
-    def name(self) -> str:
-        """Unique among the cases."""
-        parts = [self.project, self.compiler if self.compiler != "gcc" else "", self.flags or "-"]
-        parts += [f"{key}={value}" for key, value in self.environ.items()]
-        parts += ["strict"] if self.strict else []
-        parts += [self.generator] if self.generator != "Unix Makefiles" else []
-        return " | ".join(part for part in parts if part)
 
 
 def _setuptools() -> Tuple[Case, ...]:
@@ -86,6 +50,7 @@ def _setuptools() -> Tuple[Case, ...]:
         Case("cffi", "-O3 -mavx2", environ=clang, tools=("clang",)),
         Case("cffi", "-O3 -mavx2", environ={"CC": "/usr/bin/gcc"}),
         Case("cython", f"-O3 {BOTH}"),
+        Case("cython_header", "-O3 -mavx2"),
         Case("cython", "-O3 -mavx2", environ={"CFLAGS": "-O3 -march=native -mavx2"}),
         Case("pybind11", f"-O3 {BOTH}"),
         Case("pybind11", "-O3 -mavx2", environ={"CC": "/usr/bin/gcc", "CXX": "/usr/bin/g++"}),
@@ -156,6 +121,17 @@ def _languages() -> Tuple[Case, ...]:
         Case("rustc", v3, tools=("rustc",), functions="work_"),
         Case("rustc", "-Ctarget-feature=+avx2,+popcnt", tools=("rustc",), functions="work_"),
         Case("cargo", "", "build", environ={"RUSTFLAGS": v3}, tools=cargo, functions="work_"),
+        Case(
+            "cargo",
+            "",
+            "build",
+            environ={"CARGO_ENCODED_RUSTFLAGS": "-Ctarget-cpu=x86-64-v3"},
+            tools=cargo,
+            functions="work_",
+        ),
+        Case("cargo", "", "build", environ={"CARGO_BUILD_RUSTFLAGS": v3}, tools=cargo, functions="work_"),
+        Case("cargo_build", "-mavx2", "cc", tools=cargo, functions="work_"),
+        Case("cargo_build", "-mavx2", "/usr/bin/gcc", tools=cargo, functions="work_"),
         Case("cargo", f"-- {v3}", "rustc", tools=cargo, functions="work_"),
         Case("cargo_config", "target-cpu=x86-64-v3", tools=cargo, functions="work_"),
         Case("cargo_config", "target-feature=+avx2", tools=cargo, functions="work_"),
@@ -196,7 +172,7 @@ def _sources() -> Tuple[Case, ...]:
     )
 
 
-CASES = (*_setuptools(), *_sub_builds(), *_languages(), *_backends(), *_sources())
+CASES = (*_setuptools(), *_sub_builds(), *_languages(), *_backends(), *_sources(), *hostile())
 
 # One case a kind of route, for the default run of the tests.
 SLICE = ("setuptools_c | -O3 -mavx2", "make | /usr/bin/gcc | -mavx2", "make_source | attribute.c | strict")

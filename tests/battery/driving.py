@@ -16,7 +16,7 @@ from typing import List, Mapping, Optional, Tuple
 
 from tests.toolchain.disassembly import foreign_lines
 
-from .cases import Case
+from .case import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ROOT / "tests" / "packages"
@@ -55,6 +55,7 @@ def missing_tools(case: Case) -> List[str]:
     lacking = [tool for tool in case.tools if shutil.which(tool, path=_path()) is None]
     modules = {
         "cython": "Cython",
+        "cython_header": "Cython",
         "cffi": "cffi",
         "pybind11": "pybind11",
         "meson_python": "mesonpy",

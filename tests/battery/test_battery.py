@@ -14,7 +14,8 @@ import pytest
 from baseline_build.errors import EXIT_CLEAN
 from tests.tools import missing
 
-from .cases import CASES, SLICE, Case
+from .case import Case
+from .cases import CASES, SLICE
 from .driving import build, missing_tools
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the cases ask for x86-64 extensions")

@@ -1,0 +1,3 @@
+# Whatever the case says, as a script would do it.
+set -e
+@FLAGS@
