@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..errors import ConfigError, ToolError
-from . import family
+from . import family, surroundings
 from .cpus import Cpu, cpu_for, find
 from .faults import Crash, locate, python_frames
 from .gdb import SIGILL, DisconnectedError, Fault, Session
@@ -83,10 +83,10 @@ def run(
     emulator = find(cpu)
     variables.setdefault("PYTHONFAULTHANDLER", "1")
     variables["QEMU_CPU"] = cpu.model  # programs that the kernel hands to qemu by itself (binfmt_misc) get it too
-    root = sysroot or _sysroot(machine)
-    if root is not None:
-        variables["QEMU_LD_PREFIX"] = str(root)
     with tempfile.TemporaryDirectory(prefix="baseline-build-run-") as scratch:
+        root = surroundings.prefix(cpu, sysroot or _sysroot(machine), Path(scratch, "prefix"))
+        if root is not None:
+            variables["QEMU_LD_PREFIX"] = str(root)
         watcher = _Watcher(cpu, emulator, Path(scratch), sink or (lambda data: os.write(2, data)), stdout)
         return watcher.run(line, variables, cwd)
 
@@ -278,6 +278,8 @@ class _Watcher:
         status = 128 - returned if returned < 0 else returned
         for limit in self._cpu.limits:
             self._note(limit)
+        if surroundings.cpuinfo(self._cpu, 1) is None:
+            self._note(surroundings.UNTOLD)
         if not self._illegal:
             return Outcome(status, self._cpu.level, None, tuple(self._notes))
         process = self._illegal[0]
