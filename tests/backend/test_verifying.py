@@ -109,8 +109,16 @@ def test_the_error_says_all_that_is_known() -> None:
         "        reached by PyInit_m > sum\n"
         "        came in with libsum.a(sum.o)\n"
         "        compiled with GNU C17 12.2.0 -march=x86-64 -O3\n"
+        "    Options were filtered on 0 compiler calls. So this code is asked for in the source (attribute, pragma,"
+        " intrinsics, assembly), or was compiled where no shim stands, or before this build (a stale object, a prebuilt"
+        " library).\n"
         "  fix: compile it for the promised level"
     )
+
+
+def test_where_nothing_was_filtered_no_option_is_ruled_out() -> None:
+    known = report(Verdict.VIOLATION, finding(Verdict.VIOLATION))
+    assert "filtered" not in str(error_of(known, Settings(), "w.whl", replace(LOG, mode=Mode.REPORT)))
 
 
 def test_many_findings_are_cut_and_waived_ones_are_left_out() -> None:

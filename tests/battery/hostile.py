@@ -41,6 +41,14 @@ _CMAKE = "cmake -S . -B out -DCMAKE_TOOLCHAIN_FILE=$PWD/tools.cmake; cmake --bui
 _MESON = _written("meson.build", "project('work', 'c')", "shared_library('work', 'loop.c')")
 _NATIVE = _written("native.ini", "[binaries]", "c = '/usr/bin/gcc'", "[built-in options]", "c_args = ['-O3', '-mavx2']")
 _STALE = _written("Makefile", f"libwork.so: loop.o\n\t{_LINK}\nloop.o: loop.c\n\tgcc {_O3} -c loop.c")
+_CRATE = _written(
+    "Cargo.toml",
+    *("[package]", 'name = "work"', 'version = "1.0.0"', 'edition = "2021"'),
+    *("[lib]", 'path = "loop.rs"', 'crate-type = ["cdylib"]'),
+)
+_ELSEWHERE = "env -u RUSTC_WRAPPER PATH=${PATH#*:}"
+_CARGO_LIBRARY = "cp target/release/libwork.so ."
+_CARGO = "cargo build --release --offline"
 _NASM = _written("a.asm", "global work_scale", "section .text", "work_scale:", "vpaddd ymm0,ymm1,ymm2", "ret")
 
 # Title -> shell code whose library must come out without a foreign instruction.
@@ -87,6 +95,10 @@ _UNFILTERED: Dict[str, Tuple[str, str]] = {
     ),
     "ld -r of an object": (f"{_FOREIGN} -c loop.c -o one.o; ld -r one.o -o loop.o; {_LINK}", "project/one.o"),
     "a stale object": (f"{_FOREIGN} -c loop.c; {_STALE}; make", "project/loop.o"),
+    "a stale target folder of cargo": (
+        f"{_CRATE}; export RUSTFLAGS='-C target-cpu=x86-64-v3'; {_ELSEWHERE} {_CARGO}; {_CARGO}; {_CARGO_LIBRARY}",
+        "work/libwork.so: work_",
+    ),
     "an LTO object": (f"{_FOREIGN} -flto -c loop.c; gcc {_O3} -flto -shared loop.o -o libwork.so", "loop.c:3"),
     "bitcode": (
         f"{_OUTSIDE} clang {_O3} -mavx2 -emit-llvm -c loop.c -o a.bc; clang {_O3} -shared a.bc -o libwork.so",
@@ -119,7 +131,7 @@ _BROUGHT: Dict[str, Tuple[str, str]] = {
         "work/extra.so.gz!extra.so: work_scale",
     ),
 }
-_NEEDS = ("ccache", "cmake", "meson", "clang", "llc-19", "nasm")
+_NEEDS = ("ccache", "cmake", "meson", "clang", "llc-19", "nasm", "cargo")
 
 
 def _tools(text: str) -> Tuple[str, ...]:
