@@ -16,6 +16,7 @@ from tests.scan import compiling
 from tests.tools import require_tool
 
 DEFAULT = ScanOptions()
+ATOMIC = "int counted(int *p) { return __atomic_fetch_add(p, 1, 0); }\n"
 
 
 def only(path: Path, options: ScanOptions = DEFAULT) -> FileReport:
@@ -76,6 +77,35 @@ def test_source_line_and_flags(tmp_path: Path, compiler: str, version: int) -> N
     assert (finding.source.file, finding.source.line) == ("counted.c", 3)
     if compiler == "gcc":
         assert "-mpopcnt" in (finding.source.flags or "")
+
+
+OBJECTS = {
+    "x86-64 gcc": ("gcc -mpopcnt", compiling.POPCNT, "popcnt"),
+    "x86-64 clang": ("clang -mpopcnt -grecord-command-line", compiling.POPCNT, "popcnt"),
+    "arm64 gcc": ("aarch64-linux-gnu-gcc -march=armv8.1-a", ATOMIC, "lse"),
+    "arm64 clang": ("clang --target=aarch64-linux-gnu -march=armv8.1-a -grecord-command-line", ATOMIC, "lse"),
+}
+
+
+@pytest.mark.parametrize("name", list(OBJECTS))
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("form", ["object", "archive"])
+def test_source_line_and_flags_of_objects(tmp_path: Path, name: str, version: int, form: str) -> None:
+    command, source, feature = OBJECTS[name]
+    compiler, *options = command.split()
+    require_tool(compiler)
+    (tmp_path / "one.c").write_text("int one(int x) { return x; }\n")
+    (tmp_path / "counted.c").write_text("\n\n" + source)
+    for part in ("one", "counted"):
+        flags = (f"-gdwarf-{version}", "-O2", "-ffunction-sections", "-c", f"{part}.c")
+        subprocess.run([compiler, *options, *flags], cwd=tmp_path, check=True)
+    samples.run("ar", "rcs", "both.a", "one.o", "counted.o", cwd=tmp_path)
+    (entry,) = scan_path(tmp_path / ("counted.o" if form == "object" else "both.a")).inputs
+    (finding,) = [finding for file in entry.files for finding in file.findings]
+    assert (finding.feature, finding.function) == (feature, "counted")
+    assert finding.source is not None
+    assert (finding.source.file, finding.source.line) == ("counted.c", 3)
+    assert options[-1 if compiler.endswith("gcc") else -2] in (finding.source.flags or "")
 
 
 def test_lzcnt_is_a_silent_difference_and_tzcnt_is_none(tmp_path: Path) -> None:
