@@ -46,7 +46,7 @@ BASELINE = AARCH64.level("armv8-a").features
 LLVM_NAMES = {
     "fp": "fp-armv8", "simd": "neon", "fp16": "fullfp16", "memtag": "mte", "frintts": "fptoint", "flagm2": "altnzcv",
     "fcma": "complxnum", "jscvt": "jsconv", "dpb": "ccpp", "dpb2": "ccdp", "rcpc2": "rcpc-immo", "rng": "rand",
-    "i8mm": "i8mm", "rdm": "rdm", "sve-b16b16": "b16b16", "hbc": "hbc", "uao": "uaops", "wfxt": "wfxt",
+    "i8mm": "i8mm", "rdm": "rdm", "hbc": "hbc", "uao": "uaops", "wfxt": "wfxt", "sve-aes2": "sve2,+sve-aes2",
 }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ class Llvm:
     def __init__(self) -> None:
         lib = llvm.library()
         if lib is None:
-            raise RuntimeError("libLLVM 19 is not installed")
+            raise RuntimeError("libLLVM 22 is not installed")
         self._lib = lib
         self._all = llvm.Disassembler(lib, "+all")
         self._sets: Dict[FrozenSet[str], llvm.Disassembler] = {}
@@ -154,9 +154,9 @@ def _told(row: Row) -> str:
 
 def unallocated_for_llvm_mc(words: Sequence[int]) -> List[int]:
     """Those of *words* that ``llvm-mc`` calls invalid; potentially undefined ones are not among them."""
-    tool = shutil.which("llvm-mc-19") or shutil.which("llvm-mc")
+    tool = shutil.which("llvm-mc-22")
     if tool is None:
-        raise RuntimeError("llvm-mc is not installed")
+        raise RuntimeError("llvm-mc-22 is not installed")
     found = []
     for start in range(0, len(words), 20000):
         part = words[start : start + 20000]

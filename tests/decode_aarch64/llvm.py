@@ -1,6 +1,6 @@
 """LLVM's own disassembler behind its C interface, as an oracle: one word in, text or nothing out.
 
-Debian's ``llvm-19`` brings ``libLLVM.so.19.1``; ``BASELINE_BUILD_LIBLLVM`` names another library. Going through the C
+Debian's ``llvm-22`` brings ``libLLVM.so.22.1``; ``BASELINE_BUILD_LIBLLVM`` names another library. Going through the C
 interface is some twenty times faster than feeding ``llvm-mc`` text and gives the same answers, with one difference:
 encodings that LLVM calls *potentially undefined* (``ldp x0, x0, [x1]``) come back as "nothing".
 """
@@ -11,7 +11,7 @@ import ctypes
 import os
 from typing import Optional
 
-_CANDIDATES = ("libLLVM.so.19.1", "libLLVM-19.so.1", "libLLVM-19.so")
+_CANDIDATES = ("libLLVM.so.22.1", "libLLVM-22.so.1", "libLLVM-22.so")
 
 
 def library() -> Optional[ctypes.CDLL]:

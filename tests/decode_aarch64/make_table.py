@@ -3,12 +3,12 @@
 A development tool, never run by a build. It joins three sources of fact:
 
 1. the bit patterns of LLVM's AArch64 description, as ``llvm-tblgen -dump-json`` prints them (the description is in
-   Debian's source package ``llvm-toolchain-19``)::
+   Debian's source package ``llvm-toolchain-22``)::
 
-       apt-get source --download-only llvm-toolchain-19
-       tar xf llvm-toolchain-19_*.orig.tar.xz --wildcards '*/llvm/lib/Target/AArch64/*' '*/llvm/include/*'
-       cd llvm-toolchain-19_*/llvm
-       llvm-tblgen -dump-json -I include -I lib/Target/AArch64 lib/Target/AArch64/AArch64.td -o aarch64.json
+       apt-get source --download-only llvm-toolchain-22
+       tar xf llvm-toolchain-22_*.orig.tar.xz --wildcards '*/llvm/lib/Target/AArch64/*' '*/llvm/include/*'
+       cd llvm-toolchain-22_*/llvm
+       llvm-tblgen-22 -dump-json -I include -I lib/Target/AArch64 lib/Target/AArch64/AArch64.td -o aarch64.json
        python -m tests.decode_aarch64.make_table aarch64.json
 
 2. LLVM's disassembler as an oracle for the holes: sub-patterns of a pattern that are unallocated (``holes`` below);
@@ -39,25 +39,35 @@ FULL = 0xFFFFFFFF
 # LLVM's predicates in the compilers' feature names. Where an instruction may run with either SVE or streaming SME, the
 # SVE name stands: outside streaming mode, where code starts, that is what it needs.
 FEATURES: Dict[str, str] = {
-    "HasAES": "aes", "HasAltNZCV": "flagm2", "HasB16B16": "sve-b16b16", "HasBF16": "bf16", "HasBRBE": "brbe",
-    "HasCPA": "cpa", "HasCRC": "crc", "HasCSSC": "cssc", "HasComplxNum": "fcma", "HasD128": "d128",
-    "HasDotProd": "dotprod", "HasEL3": "", "HasFAMINMAX": "faminmax", "HasFP16FML": "fp16fml", "HasFP8": "fp8",
-    "HasFP8DOT2": "fp8dot2", "HasFP8DOT4": "fp8dot4", "HasFP8FMA": "fp8fma", "HasFPARMv8": "fp",
-    "HasFRInt3264": "frintts",
-    "HasFlagM": "flagm", "HasFullFP16": "fp16", "HasGCS": "gcs", "HasHBC": "hbc", "HasITE": "ite", "HasJS": "jscvt",
-    "HasLOR": "lor", "HasLS64": "ls64", "HasLSE": "lse", "HasLSE128": "lse128", "HasLUT": "lut", "HasMOPS": "mops",
-    "HasMTE": "memtag", "HasMatMulFP32": "f32mm", "HasMatMulFP64": "f64mm", "HasMatMulInt8": "i8mm", "HasNEON": "simd",
-    "HasNEONandIsStreamingSafe": "simd", "HasPAuth": "pauth", "HasPAuthLR": "pauth-lr", "HasRCPC": "rcpc",
-    "HasRCPC3": "rcpc3", "HasRCPC_IMMO": "rcpc2", "HasRDM": "rdm", "HasSB": "sb", "HasSHA2": "sha2", "HasSHA3": "sha3",
-    "HasSM4": "sm4", "HasSME": "sme", "HasSME2": "sme2", "HasSME2andIsNonStreamingSafe": "sme2", "HasSME2p1": "sme2p1",
-    "HasSMEF16F16orSMEF8F16": "sme-f16f16", "HasSMEF64F64": "sme-f64f64", "HasSMEF8F16": "sme-f8f16",
-    "HasSMEF8F32": "sme-f8f32", "HasSMEI16I64": "sme-i16i64", "HasSME_LUTv2": "sme-lutv2",
+    "HasAES": "aes", "HasAltNZCV": "flagm2", "HasBF16": "bf16", "HasBRBE": "brbe", "HasCMH": "cmh",
+    "HasCMPBR": "cmpbr", "HasCPA": "cpa", "HasCRC": "crc", "HasCSSC": "cssc", "HasComplxNum": "fcma",
+    "HasD128": "d128", "HasDotProd": "dotprod", "HasEL3": "", "HasF16F32DOT": "f16f32dot", "HasF16F32MM": "f16f32mm",
+    "HasF16MM": "f16mm", "HasF8F16MM": "f8f16mm", "HasF8F32MM": "f8f32mm", "HasFAMINMAX": "faminmax",
+    "HasFP16FML": "fp16fml", "HasFP8": "fp8", "HasFP8DOT2": "fp8dot2", "HasFP8DOT4": "fp8dot4", "HasFP8FMA": "fp8fma",
+    "HasFPARMv8": "fp", "HasFPRCVT": "fprcvt", "HasFRInt3264": "frintts", "HasFlagM": "flagm", "HasFullFP16": "fp16",
+    "HasGCS": "gcs", "HasHBC": "hbc", "HasITE": "ite", "HasJS": "jscvt", "HasLOR": "lor", "HasLS64": "ls64",
+    "HasLSCP": "lscp", "HasLSE": "lse", "HasLSE128": "lse128", "HasLSFE": "lsfe", "HasLSUI": "lsui", "HasLUT": "lut",
+    "HasMOPS": "mops", "HasMOPS_GO": "mops-go", "HasMTE": "memtag", "HasMatMulFP32": "f32mm",
+    "HasMatMulFP64": "f64mm", "HasMatMulInt8": "i8mm", "HasNEON": "simd", "HasNEONandIsStreamingSafe": "simd",
+    "HasNonStreamingSVE2_or_SME2": "sve2", "HasNonStreamingSVE2p2_or_SME2p2": "sve2p2",
+    "HasNonStreamingSVE_or_SME2": "sve2", "HasNonStreamingSVE_or_SME2p1": "", "HasNonStreamingSVE_or_SME2p2": "sve",
+    "HasNonStreamingSVE_or_SSVE_AES": "", "HasNonStreamingSVE_or_SSVE_BitPerm": "",
+    "HasNonStreamingSVE_or_SSVE_FEXPA": "sve", "HasPAuth": "pauth", "HasPAuthLR": "pauth-lr", "HasPCDPHINT": "",
+    "HasRCPC": "rcpc", "HasRCPC3": "rcpc3", "HasRCPC_IMMO": "rcpc2", "HasRDM": "rdm", "HasS1POE2": "poe2",
+    "HasSB": "sb", "HasSHA2": "sha2", "HasSHA3": "sha3", "HasSM4": "sm4", "HasSME": "sme", "HasSME2": "sme2",
+    "HasSME2andIsNonStreamingSafe": "sme2", "HasSME2p1": "sme2p1", "HasSME2p2": "sme2p2", "HasSME2p3": "sme2p3",
+    "HasSMEB16B16": "sme-b16b16", "HasSMEF16F16": "sme-f16f16", "HasSMEF16F16_or_SMEF8F16": "sme-f16f16",
+    "HasSMEF64F64": "sme-f64f64", "HasSMEF8F16": "sme-f8f16", "HasSMEF8F32": "sme-f8f32",
+    "HasSMEI16I64": "sme-i16i64", "HasSME_LUTv2": "sme-lutv2", "HasSME_MOP4": "sme-mop4", "HasSME_TMOP": "sme-tmop",
     "HasSMEandIsNonStreamingSafe": "sme", "HasSSVE_FP8DOT2": "sve2+fp8dot2", "HasSSVE_FP8DOT4": "sve2+fp8dot4",
-    "HasSSVE_FP8FMA": "sve2+fp8fma", "HasSVE": "sve", "HasSVE2": "sve2", "HasSVE2AES": "sve2-aes",
-    "HasSVE2BitPerm": "sve2-bitperm", "HasSVE2SHA3": "sve2-sha3", "HasSVE2SM4": "sve2-sm4", "HasSVE2orSME": "sve2",
-    "HasSVE2orSME2": "sve2", "HasSVE2p1": "sve2p1", "HasSVE2p1_or_HasSME": "sve2p1", "HasSVE2p1_or_HasSME2": "sve2p1",
-    "HasSVE2p1_or_HasSME2p1": "sve2p1", "HasSVEorSME": "sve", "HasTHE": "the", "HasTME": "tme",
-    "HasTRACEV8_4": "", "HasWFxT": "wfxt", "HasXS": "xs",
+    "HasSSVE_FP8FMA": "sve2+fp8fma", "HasSVE": "sve", "HasSVE2": "sve2", "HasSVE2_or_SME": "sve2",
+    "HasSVE2p1": "sve2p1", "HasSVE2p1_or_SME": "sve2p1", "HasSVE2p1_or_SME2": "sve2p1",
+    "HasSVE2p1_or_SME2p1": "sve2p1", "HasSVE2p1_or_StreamingSME2": "sve2p1", "HasSVE2p2": "sve2p2",
+    "HasSVE2p2_or_SME2p2": "sve2p2", "HasSVE2p3": "sve2p3", "HasSVE2p3_or_SME2p3": "sve2p3", "HasSVEAES": "sve2-aes",
+    "HasSVEAES2": "sve-aes2", "HasSVEB16B16": "sve-b16b16", "HasSVEBFSCALE": "sve-bfscale",
+    "HasSVEBitPerm": "sve2-bitperm", "HasSVESHA3": "sve2-sha3", "HasSVESM4": "sve2-sm4", "HasSVE_B16MM": "sve-b16mm",
+    "HasSVE_F16F32MM": "sve-f16f32mm", "HasSVE_or_SME": "sve", "HasTEV": "tev", "HasTHE": "the", "HasTRACEV8_4": "",
+    "HasWFxT": "wfxt", "HasXS": "xs",
 }  # fmt: skip
 
 # Fewer distinct 5-bit register fields make these "constrained unpredictable", which LLVM's C interface reports like
@@ -113,6 +123,7 @@ def mnemonic_of(assembler: str, mask: int, value: int) -> str:
     """The name at the front of an assembler template (``add\\t$Rd…``, ``fadd{\\t…|.4s\\t…}``)."""
     name = re.split(r"[\t {|]", assembler.strip(), maxsplit=1)[0]
     name = re.sub(r"\$\w+$", "cond", name)
+    name = re.sub(r"^(cb[bh]?)(eq|ne|g[et]|h[is]|l[elost])$", r"\1.cond", name)
     for alias_mask, alias_value, names in ALIASES:
         if mask & alias_mask == alias_mask and value & alias_mask == alias_value:
             name = names.get(name, name)
@@ -259,7 +270,7 @@ def main(arguments: List[str]) -> None:
     """Write the table from the JSON file named on the command line."""
     lib = llvm.library()
     if lib is None or len(arguments) != 1:
-        raise SystemExit("usage: python -m tests.decode_aarch64.make_table aarch64.json   (needs libLLVM 19)")
+        raise SystemExit("usage: python -m tests.decode_aarch64.make_table aarch64.json   (needs libLLVM 22)")
     chance = random.Random(19)
     oracle = llvm.Disassembler(lib)
     hand = additions()

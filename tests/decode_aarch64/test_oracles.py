@@ -52,8 +52,8 @@ def _unexplained(found: Iterator[Difference]) -> List[Difference]:
 @pytest.mark.parametrize("words", SOURCES)
 def test_llvm(words: Callable[[], List[int]]) -> None:
     if llvm.library() is None:
-        missing("libLLVM 19 (Debian's llvm-19) is not installed")
-    require_tool("llvm-mc-19", "llvm-mc")
+        missing("libLLVM 22 (Debian's llvm-22) is not installed")
+    require_tool("llvm-mc-22")
     assert _unexplained(Llvm().differences(words())) == []
 
 
