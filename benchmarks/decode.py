@@ -60,7 +60,7 @@ def main() -> int:
     for name in ("iced", "capstone"):
         theirs = oracle(name)
         runs.append((f"{name}, from Python", lambda theirs=theirs: theirs.decode(code.bits, data, code.address)))  # type: ignore[misc]
-    for name, program in (("objdump", shutil.which("objdump")), ("llvm", shutil.which("llvm-objdump-19"))):
+    for name, program in (("objdump", shutil.which("objdump")), ("llvm", shutil.which("llvm-objdump-22"))):
         if program is None:
             print(f"{name}: not installed")
             continue

@@ -372,7 +372,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parser.parse_args(arguments)
     programs = {
         "objdump": shutil.which("objdump"),
-        "llvm": shutil.which("llvm-objdump-19") or shutil.which("llvm-objdump"),
+        "llvm": shutil.which("llvm-objdump-22"),
     }
     oracles = [oracle(name, programs.get(name)) for name in options.oracles.split(",")]
     compiler = shutil.which("cc") or parser.error("no C compiler: cc is not on PATH")

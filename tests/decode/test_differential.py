@@ -26,7 +26,7 @@ def made(name: str) -> Oracle:
     if name == "objdump":
         return oracle(name, require_tool("objdump"))
     if name == "llvm":
-        return oracle(name, require_tool("llvm-objdump-19", "llvm-objdump"))
+        return oracle(name, require_tool("llvm-objdump-22"))
     return oracle(name)
 
 

@@ -61,6 +61,17 @@ def test_every_feature_is_one_of_the_isa() -> None:
     assert set(generate.read_features().values()) - {"-", "absent"} <= set(X86.features)
 
 
+def test_no_vector_encoding_is_of_the_baseline() -> None:
+    """The lowest CPUs fault on all that VEX, EVEX, XOP, MVEX or REX2 begins, whatever the legacy form of it does."""
+    lowest = X86.level("x86-64").features
+    found = [
+        (place, row.mnemonic)
+        for place, row in every_row()
+        if place[0] in ("vex", "evex", "xop", "mvex", "rex2") and lowest.issuperset(row.features)
+    ]
+    assert found == []
+
+
 def test_levels_are_those_of_the_psabi() -> None:
     names = [level.name for level in X86.levels]
     assert names == ["i686", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"]

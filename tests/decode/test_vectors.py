@@ -63,3 +63,22 @@ def test_sweep_says_the_same(vector: Vector, engine: str, monkeypatch: pytest.Mo
     assert branches.get(0x1000, Flow.NEXT) == vector.flow
     undecoded_first = any(start == 0x1000 for start, _ in found.undecoded)
     assert undecoded_first != bool(vector.length)
+
+
+#: The levels' own features; with any other one an instruction is above every level.
+OWN = {
+    "x86-64": "cmov cx8 fxsr mmx sse sse2",
+    "x86-64-v2": "cx16 popcnt sahf sse3 sse4.1 sse4.2 ssse3",
+    "x86-64-v3": "avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave",
+    "x86-64-v4": "avx512bw avx512cd avx512dq avx512f avx512vl",
+}
+
+
+def test_every_feature_has_a_vector_and_its_level() -> None:
+    seen = {name for vector in VECTORS for name in vector.features}
+    assert seen == X86.features.keys() - {"avx10.1"}  # a sum of others, without an instruction of its own
+    levels = {name: level for level, names in OWN.items() for name in names.split()}
+    for vector in VECTORS:
+        expected = max((levels.get(name, "x86-64-v9") for name in vector.features), default="x86-64")
+        lowest = X86.lowest_level(X86.closure(vector.features) | X86.level("x86-64").features)
+        assert (lowest.name if lowest else "x86-64-v9") == expected, vector

@@ -21,17 +21,16 @@ ROWS: List[Tuple[str, str]] = [
     for line in (Path(__file__).parent / "features-x86.txt").read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
 ]
-# What a process cannot execute, what only i386 or long gone CPUs have, and what LLVM 19 cannot assemble.
+# What a process cannot execute, what only i386 or long gone CPUs have, and what is only a sum of others.
 WITHOUT_PROGRAM = frozenset((
     "mmx", "3dnow", "3dnowa", "fxsr", "cmov", "cx8", "sse", "sse2", "xsaves", "sgx", "padlock", "knc", "unknown",
-    "avx512er", "avx512pf", "avx5124fmaps", "avx5124vnniw", "avx10.1", "avx10.2", "amx-fp8", "amx-tf32", "amx-avx512",
-    "amx-movrs", "movrs",
+    "avx512er", "avx512pf", "avx5124fmaps", "avx5124vnniw", "avx10.1",
 ))  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def assembler() -> str:
-    return require_tool("llvm-mc-19", "llvm-mc")
+    return require_tool("llvm-mc-22")
 
 
 def library(folder: Path, instruction: str) -> Path:
