@@ -42,8 +42,8 @@ PARTINGS = {
     "runs as a no-op or hint everywhere": "endbr32 endbr64 rdsspd rdsspq cldemote prefetch prefetchw prefetchwt1 "
     "prefetchit0 prefetchit1 bndldx bndmov bndcl bndcu bndstx bndmk bndcn",
     "reserved to the system": "seamret seamops seamcall wrmsrlist eretu rmpquery rmpadjust psmash rdmsrlist erets "
-    "rmpupdate rmpopt rmpread rmpchkd vmrun vmmcall vmload vmsave stgi clgi skinit invlpga enclv vmcall vmlaunch vmresume "
-    "vmxoff pconfig wrmsrns monitor mwait clac stac encls xsetbv vmfunc invlpgb tlbsync tdcall vmgexit "
+    "rmpupdate rmpopt rmpread rmpchkd vmrun vmmcall vmload vmsave stgi clgi skinit invlpga enclv vmcall vmlaunch "
+    "vmresume vmxoff pconfig wrmsrns monitor mwait clac stac encls xsetbv vmfunc invlpgb tlbsync tdcall vmgexit "
     "setssbsy pvalidate wbnoinvd getsec getsecq vmread vmwrite clrssbsy vmptrld vmptrst vmclear vmxon "
     "invept invvpid invpcid loadiwkey wrussq wrussd enqcmds hreset",
     "as takes the shorter form of SSE2 where the operand is a register": "pextrw",

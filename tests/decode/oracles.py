@@ -120,10 +120,14 @@ class Listing(Oracle):
         listing = self.listing(bits, code, address)
         if self.prefixes:
             # Joined with the next line, whose own address goes.
-            listing = re.sub(rf"(:[ \t]+(?:{self.prefixes}))[ \t]*\n *[0-9a-f]+:[ \t]+", r"\1 ", listing)
+            lone = rf"(:(?:[ \t]+(?:{self.prefixes}))+)[ \t]*\n *[0-9a-f]+:[ \t]+"
+            joined = 1
+            while joined:
+                listing, joined = re.subn(lone, r"\1 ", listing)
             listing = re.sub(rf"(:[ \t]+)(?:(?:{self.prefixes})[ \t]+)+(?={self.unknown})", r"\1", listing)
         # objdump prints "(bad)" for an operand too, behind the name and its prefixes.
-        line = rf"^ *([0-9a-f]+):[ \t]+(\S+)(.*{re.escape(self.unknown)})?"
+        before = rf"(?:(?:{self.prefixes})[ \t]+)*" if self.prefixes else ""
+        line = rf"^ *([0-9a-f]+):[ \t]+{before}(\S+)(.*{re.escape(self.unknown)})?"
         lines = [
             (int(place, 16) - address, self.unknown if unknown else name)
             for place, name, unknown in re.findall(line, listing, re.MULTILINE)
@@ -137,6 +141,7 @@ class Objdump(Listing):
 
     name = "objdump"
     options = ("-w",)
+    prefixes = r"rex(?:\.\w+)?|lock|[cdefgs]s|data16|addr32|repn?z|xacquire|xrelease|notrack|bnd"
 
 
 class Llvm(Listing):
