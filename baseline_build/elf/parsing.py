@@ -90,7 +90,10 @@ def _with_code_facts(image: Image, dynamic: Dynamic, frames: List[Tuple[int, int
     if hidden:
         image = replace(image, regions=_uncovered(image))
     functions = merge_functions(image.regions, both, frames, starts)
-    data = data_in_code(image.machine, image.regions, both)
+    # In a section that is not loaded (debug information has mapping symbols too) a value is no address.
+    loaded = {section.index for section in image.sections if section.flags & f.SHF_ALLOC}
+    in_memory = tuple(s for s in both if not image.sections or s.section in loaded)
+    data = data_in_code(image.machine, image.regions, in_memory)
     slots = {**image.imports, **image.relocations, **image.resolvers}
     jumps = find_stubs(image.machine, image.regions, slots, dynamic.tags.get(f.DT_PLTGOT))
     return replace(

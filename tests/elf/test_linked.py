@@ -173,3 +173,18 @@ def test_runpath_soname_and_needed(samples_folder: Path) -> None:
     assert (image.soname, image.runpath, image.rpath) == ("libthis.so.3", "/opt/somewhere", None)
     old = parsed(samples.built(samples_folder, "gcc", "bfd", "shared", (*options[:-1], "-Wl,--disable-new-dtags")))
     assert (old.runpath, old.rpath) == (None, "/opt/somewhere")
+
+
+def test_marks_of_debug_information_are_no_addresses(tmp_path: Path) -> None:
+    """Sections that are not loaded have mapping symbols whose values could be anywhere in the code."""
+    require_tool("aarch64-linux-gnu-gcc")
+    source, path = tmp_path / "marked.s", tmp_path / "marked.so"
+    source.write_text(
+        ".text\n.globl start\n.type start, %function\nstart:\n.rept 4096\n.inst 0x04e0e3e0\n.endr\nret\n"
+        '.section .debug_none, "", %progbits\n.space 8192\n"$d":\n.space 8\n'
+    )
+    samples.run("aarch64-linux-gnu-gcc", "-shared", "-nostdlib", "-Wl,--build-id=none", str(source), "-o", str(path))
+    image = elf.parse(path.read_bytes(), path.name)
+    (text,) = [region for region in image.regions if region.name == ".text"]
+    assert any(s.name == "$d" and text.address < s.address < text.end for s in image.symbols), "the sample has none"
+    assert image.data_ranges == ()
