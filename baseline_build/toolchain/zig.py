@@ -1,14 +1,15 @@
 """``zig`` as a set of cross compilers: wrappers with the target in them, and two corrections of what it links.
 
 *The unwinder.* zig links LLVM's libunwind into C++ programs. For ARM64 that holds MTE, SVE and SME instructions whose
-use is decided by the unwind tables and by a field of an object, not by a test that could be proven; and a process on
-glibc has an unwinder already, ``libgcc_s.so.1``, which every manylinux policy lets a wheel use. A stand-in for it is
-linked first, so that libunwind is not taken in.
+use is decided by the unwind tables and by a field of an object, not by a test that could be proven. A process on glibc
+has an unwinder already, ``libgcc_s.so.1``, which every manylinux policy lets a wheel use: a stand-in for it is linked
+first, so that libunwind is not taken in. With musl there is none to rely on, and programs are static: there libunwind
+is compiled once more without those places, see :mod:`.unwinder`, and linked first.
 
 *The name of musl.* zig's stand-in for musl is called ``libc.so``. Distributions and the musllinux policies (PEP 656)
 know it as ``libc.musl-MACHINE.so.1``. musl's loader takes any name that begins with ``libc.`` for itself.
 
-The stand-ins are empty: they give the linker names, and are never shipped or loaded.
+Stand-ins are empty: they give the linker names, and are never shipped or loaded.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Tuple
 
 from ..errors import ToolError
+from .unwinder import ABOVE_BASELINE, make_unwinder
 
 # Names that no shim takes for a compiler: the shim stands before the zig they call.
 TOOLS = {"cc": "zigcc", "c++": "zigcxx", "ar": "zigar", "ranlib": "zigranlib"}
-_UNWINDER_ABOVE_BASELINE = frozenset({"aarch64"})
 _UNWINDER = Path(__file__).with_name("unwinder.txt")
 _NAME = re.compile(r"^\s*(_\w+);$", re.MULTILINE)
 
@@ -52,7 +53,7 @@ def zig_tools(
     :param zig_target: the target in zig's words.
     :param strips: let the linker strip.
     :returns: the variables that name them.
-    :raises ToolError: BB681 without zig, BB682 when it cannot make a stand-in.
+    :raises ToolError: BB681 without zig, BB682 when it cannot make a stand-in or an unwinder.
     """
     tools = folder / "bin"
     tools.mkdir(exist_ok=True)
@@ -83,8 +84,12 @@ def _link_additions(machine: str, libc: str, compiler: List[str], folder: Path) 
     if libc == "musl":
         stand_in = _stand_in(musl_name(machine), (), compiler, folder)
         # Programs are linked statically with musl.
-        return f'[ -z "$shared" ] || set -- "$@" -Wl,--no-as-needed \'{stand_in}\'\n'
-    if machine in _UNWINDER_ABOVE_BASELINE:
+        lines = f'[ -z "$shared" ] || set -- "$@" -Wl,--no-as-needed \'{stand_in}\'\n'
+        if machine in ABOVE_BASELINE:
+            # An archive: taken in by what unwinds, which a C++ module does too, and by nothing else.
+            lines += f"set -- \"$@\" '{make_unwinder(compiler[0], compiler[-1], folder / 'unwinder')}'\n"
+        return lines
+    if machine in ABOVE_BASELINE:
         names = tuple(_NAME.findall(_UNWINDER.read_text(encoding="ascii")))
         stand_in = _stand_in("libgcc_s.so.1", names, [*compiler, f"-Wl,--version-script={_UNWINDER}"], folder)
         return f"set -- \"$@\" -Wl,--as-needed '{stand_in}'\n"

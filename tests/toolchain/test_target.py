@@ -16,8 +16,10 @@ from typing import Dict, Tuple
 import pytest
 
 from baseline_build import elf
-from baseline_build.errors import BaselineBuildError, ConfigError
+from baseline_build.errors import BaselineBuildError, ConfigError, ToolError
 from baseline_build.toolchain.target import crossing, read_target, require_machines, variables, wrong_machines
+from baseline_build.toolchain.unwinder import make_unwinder
+from baseline_build.toolchain.zig import find_zig
 from tests.tools import missing, require_tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,34 +176,60 @@ CATCHES = """
 #include <cstdio>
 #include <stdexcept>
 #include <vector>
-int main() {
-  try { return std::vector<int>().at(1); } catch (const std::out_of_range &) { std::puts("caught"); }
+extern "C" int caught(int place) {
+  struct Counts { int &left; ~Counts() { left++; } };
+  int left = 0;
+  try { Counts counts{left}; return std::vector<int>().at(place); } catch (const std::out_of_range &) { return left; }
 }
+int main() { return caught(1) == 1 && std::puts("caught") >= 0 ? 0 : 1; }
 """
 
 
 @pytest.mark.platforms  # zig compiles its C++ library first
-def test_zigs_unwinder_stays_out(tmp_path: Path) -> None:
-    """C++ for ARM64 unwinds with the system's libgcc_s: zig's own unwinder is above the baseline."""
+@pytest.mark.parametrize("text", ["aarch64-linux-gnu.2.17", "aarch64-linux-musl"])
+def test_zigs_unwinder_stays_out(tmp_path: Path, text: str) -> None:
+    """C++ for ARM64 unwinds with the system's libgcc_s, or with what is made of zig's unwinder; both are baseline."""
     _need_zig()
-    target = read_target("aarch64-linux-gnu.2.17", "zig")
+    target = read_target(text, "zig")
     assert target is not None
     (tmp_path / "catches.cc").write_text(CATCHES)
     environ = {**os.environ, **variables(target, tmp_path / "tools", os.environ, cplusplus=True)}
-    for words in (["-c", "catches.cc", "-o", "catches.o"], ["catches.o", "-o", "catches"]):
+    steps = (
+        ["-fPIC", "-c", "catches.cc", "-o", "catches.o"],
+        ["catches.o", "-o", "catches"],
+        ["-shared", "catches.o", "-o", "catches.so"],
+    )
+    for words in steps:
         done = subprocess.run(
             [tmp_path / "tools" / "bin" / environ["CXX"], "-mcpu=generic", *words],
             cwd=tmp_path, env=environ, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    program = tmp_path / "catches"
-    assert elf.parse(program.read_bytes(), program.name).needed[0] == "libgcc_s.so.1"
-    command = [sys.executable, "-m", "baseline_build", "scan", "--strict", str(program)]
+    program, library = tmp_path / "catches", tmp_path / "catches.so"
+    needed = [elf.parse(path.read_bytes(), path.name).needed for path in (program, library)]
+    musl = target.libc == "musl"
+    assert [names[:1] for names in needed] == ([(), ("libc.musl-aarch64.so.1",)] if musl else [("libgcc_s.so.1",)] * 2)
+    command = [sys.executable, "-m", "baseline_build", "scan", "--strict", str(program), str(library)]
     scanned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert scanned.returncode == 0, scanned.stdout
     emulator = [require_tool("qemu-aarch64"), "-cpu", "cortex-a53", "-L", "/usr/aarch64-linux-gnu"]
     ran = subprocess.run([*emulator, str(program)], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (0, "caught\n"), ran.stderr
+
+
+def test_a_zig_without_the_unwinders_sources_is_told(tmp_path: Path) -> None:
+    """A distribution may leave out what compiles without it."""
+    _need_zig()
+    script = f'#!/bin/sh\n[ "$1" != env ] || exec echo \'.lib_dir = "{tmp_path}"\'\nexec {find_zig(os.environ)} "$@"\n'
+    (tmp_path / "zig").write_text(script)
+    (tmp_path / "zig").chmod(0o755)
+    with pytest.raises(ToolError) as caught:
+        make_unwinder(str(tmp_path / "zig"), "aarch64-linux-musl", tmp_path / "unwinder")
+    text = str(caught.value)
+    assert "BB682" in text
+    assert "zig cannot compile its unwinder for the ARM64 baseline" in text
+    assert "'config.h' file not found" in text
+    assert "pip install ziglang" in text
 
 
 def _need_zig() -> None:
