@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..config.model import Levels, Settings
 from ..errors import BaselineBuildError, UnprovenError, ViolationError
 from ..isa import Machine
 from ..scan.model import FileReport, Finding, Report, Verdict, gravest
 from ..scan.options import ScanOptions, Waiver
-from ..toolchain import CompileLog
+from ..toolchain import CompileLog, Mode
 from .reporter import Reporter
 
 _SHOWN = 12
@@ -132,9 +132,20 @@ def error_of(report: Report, settings: Settings, wheel: str, log: CompileLog) ->
         code,
         f"the wheel does not keep its promise of {promised or 'the baseline'}",
         where=wheel,
-        why="the scan found:" + "".join(f"\n    {line}" for line in lines),
+        why="the scan found:" + "".join(f"\n    {line}" for line in lines) + _way_in(counted, log),
         fix=" ".join(hint for hint in hints if hint)
         or "compile without the option or attribute that allows these instructions; `baseline-build scan` shows more",
+    )
+
+
+def _way_in(counted: Sequence[Tuple[FileReport, Finding]], log: CompileLog) -> str:
+    """How code above the level can have come in, where no option can have brought it."""
+    if not counted or log.mode is not Mode.FILTER:
+        return ""
+    return (
+        f"\n    Options were filtered on {len(log.calls)} compiler calls. So this code is asked for in the source"
+        " (attribute, pragma, intrinsics, assembly), or was compiled where no shim stands, or before this build"
+        " (a stale object, a prebuilt library)."
     )
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from .debugging import linked
 from .line_program import Machine, Parameters, Row
 from .model import Image
 from .reading import broken
@@ -35,8 +36,9 @@ class Line:
 
 
 def available(image: Image) -> bool:
-    """Whether *image* is a linked file with DWARF line tables."""
-    return image.kind != "object" and any(s.name in (".debug_line", ".zdebug_line") for s in image.sections)
+    """Whether *image* has DWARF line tables that can be read: of objects only those in sections of the gABI's kind."""
+    names = (".debug_line",) if image.kind == "object" else (".debug_line", ".zdebug_line")
+    return any(s.name in names for s in image.sections)
 
 
 class _Stream(io.RawIOBase):
@@ -90,7 +92,8 @@ def _damage(image: Image) -> Iterator[None]:
 class Lines:
     """Looks addresses of one image up; to be closed after use.
 
-    Raises BrokenInputError BB409 when the debug information is damaged or above 1 GiB.
+    Raises BrokenInputError BB409 when the debug information is damaged or above 1 GiB (256 MiB of an object), and what
+    :func:`.debugging.linked` raises.
     """
 
     def __init__(self, image: Image) -> None:
@@ -98,7 +101,8 @@ class Lines:
         debug = sum(s.size for s in image.sections if s.name.startswith((".debug_", ".zdebug_")))
         if debug > MAX_DEBUG_BYTES:
             raise broken("BB409", f"its debug information has {debug >> 20} MiB, more than is read", image.name)
-        self._stream = io.BufferedReader(_Stream(image.data))
+        data = linked(image) if image.kind == "object" else image.data
+        self._stream = io.BufferedReader(_Stream(data))
         self._units: Dict[int, Tuple[List[Row], Any, Optional[str]]] = {}
         self._ranges: Optional[List[Tuple[int, int, int]]] = None
         with _damage(image):

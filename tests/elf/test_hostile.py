@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from typing import List
 
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baseline_build import elf
-from baseline_build.elf import archive, marker
+from baseline_build.elf import archive, lines, marker
 from baseline_build.errors import BrokenInputError
 from baseline_build.scan.code import decode_image
 from tests.elf import samples
@@ -31,7 +32,9 @@ def victims(samples_folder: Path) -> List[bytes]:
     place = samples_folder / "victim.c"
     place.write_text(samples.SOURCE)
     samples.run("gcc", "-c", "-O2", "-ffunction-sections", str(place), "-o", str(samples_folder / "victim.o"))
-    return [path.read_bytes() for path in [*files, samples_folder / "victim.o"]]
+    debug = ("-g", "-gz", "-ffunction-sections", "-fdebug-types-section")
+    samples.run("gcc", "-c", *debug, str(place), "-o", str(samples_folder / "debug.o"))
+    return [path.read_bytes() for path in [*files, samples_folder / "victim.o", samples_folder / "debug.o"]]
 
 
 def read_everything(raw: bytes) -> None:
@@ -50,7 +53,20 @@ def read_everything(raw: bytes) -> None:
     for function in image.functions[:50]:
         image.label(function.address)
         image.read(function.address, 64)
+    if image.kind == "object" and lines.available(image):
+        read_lines(image)
     decode_image(image)
+
+
+def read_lines(image: elf.Image) -> None:
+    """Look the functions of an object up in its debug information; only the one kind of error is allowed."""
+    try:
+        with closing(lines.Lines(image)) as reader:
+            for function in image.functions[:50]:
+                reader.locate(function.address)
+    except BrokenInputError as error:
+        assert error.code in ("BB402", "BB404", "BB409")  # noqa: PT017
+        assert error.fix  # noqa: PT017
 
 
 mutations = st.lists(
@@ -68,7 +84,7 @@ mutations = st.lists(
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-@given(which=st.integers(0, 3), changes=mutations, cut=st.one_of(st.none(), st.floats(0, 1)))
+@given(which=st.integers(0, 4), changes=mutations, cut=st.one_of(st.none(), st.floats(0, 1)))
 def test_mutated_files_only_raise_broken_input(victims: List[bytes], which: int, changes, cut) -> None:
     raw = bytearray(victims[which])
     for place, width, value in changes:

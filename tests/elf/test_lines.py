@@ -64,6 +64,69 @@ def test_flags_differ_by_unit(sources: Path) -> None:
     assert "-mavx2" in (second.flags or "")
 
 
+COMPILERS = {
+    "gcc": ("gcc", "addr2line"), "clang": ("clang", "addr2line"), "gcc -m32": ("gcc -m32", "addr2line"),
+    "arm64 gcc": ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-addr2line"),
+    "arm64 clang": ("clang --target=aarch64-linux-gnu", "aarch64-linux-gnu-addr2line"),
+}  # fmt: skip
+TWO = FIRST + "struct pair { int a, b; };\n" + "int other(struct pair *p)\n{\n  return p->a * p->b;\n}\n"
+
+
+@pytest.mark.parametrize("name", list(COMPILERS))
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("options", ["", "-ffunction-sections", "-gz", "-fdebug-types-section"])
+def test_line_and_flags_in_an_object(tmp_path: Path, name: str, version: int, options: str) -> None:
+    """Each section of an object begins at 0, and what DWARF says of it stands in relocations."""
+    compiler, addr2line = COMPILERS[name]
+    command = [*compiler.split(), f"-gdwarf-{version}", *options.split()]
+    require_tool(command[0])
+    require_tool(addr2line)
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "two.c").write_text(TWO)
+    samples.run(*command, "-c", "part/two.c", "-o", "two.o", cwd=tmp_path)
+    image = elf.parse((tmp_path / "two.o").read_bytes(), "two.o")
+    sections = {s.index: s for s in image.sections}
+    functions = [s for s in image.symbols if s.name in ("first", "other")]
+    assert len(functions) == 2
+    assert len({s.section for s in functions}) == (2 if "sections" in options else 1)
+    with closing(lines.Lines(image)) as reader:
+        for function in functions:
+            found = reader.locate(function.address)
+            assert found is not None
+            section = sections[function.section]
+            offset = hex(function.address - section.address)
+            oracle = samples.run(addr2line, "-j", section.name, "-e", str(tmp_path / "two.o"), offset).split()[0]
+            assert found.file == "part/two.c"
+            # addr2line loses the folder where type units stand before the unit.
+            assert oracle in (f"{tmp_path}/part/two.c:{found.line}", f"part/two.c:{found.line}")
+            assert ("GNU C" in (found.flags or "")) is ("gcc" in name)
+        assert reader.locate(0x10) is None
+
+
+def test_damaged_debug_information_of_an_object_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "two.c").write_text(TWO)
+    samples.run("gcc", "-g", "-gz", "-c", "two.c", "-o", "two.o", cwd=tmp_path)
+    raw = (tmp_path / "two.o").read_bytes()
+    image = elf.parse(raw, "two.o")
+    info = next(s for s in image.sections if s.name == ".debug_info")
+    table = next(s for s in image.sections if s.name == ".rela.debug_info")
+    assert info.flags & 0x800
+    for at, value, said in (
+        (info.offset, 2, "section .debug_info is compressed in way 2"),
+        (info.offset + 8, 1 << 40, "more than the 256 MiB that are read of an object"),
+        (info.offset + 8, 7 << 10, "section .debug_info expands to"),
+        (info.offset + 24, 0, "section .debug_info cannot be expanded"),
+        (table.offset, 1 << 40, "a relocation at 0x10000000000 of .debug_info leads nowhere"),
+    ):
+        changed = bytearray(raw)
+        changed[at : at + 8] = value.to_bytes(8, "little")
+        damaged = elf.parse(bytes(changed), "two.o")
+        with pytest.raises(BrokenInputError) as caught:
+            lines.Lines(damaged)
+        assert caught.value.code == "BB409"
+        assert said in caught.value.what
+
+
 def test_damaged_debug_information_is_one_error(sources: Path) -> None:
     samples.run("gcc", "-g", "part/first.c", "second.c", "-o", "program", cwd=sources)
     raw = bytearray((sources / "program").read_bytes())

@@ -491,3 +491,37 @@ def test_a_compiler_that_does_not_know_its_parts_is_one_message(bench: Bench) ->
     assert done.returncode
     assert "BB601: cc1: gcc, which called it, does not tell where its cc1 is" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+CGO = """package main
+
+// #cgo CFLAGS: -O3 -mavx2
+// void scale(float *a, const float *b, int n);
+import "C"
+
+//export work
+func work(a, b *float32, n int32) { C.scale((*C.float)(a), (*C.float)(b), C.int(n)) }
+
+func main() {}
+"""
+
+
+@pytest.mark.build
+@pytest.mark.parametrize("compiler", ["", "/usr/bin/gcc"])
+def test_c_code_of_a_go_program(folder: Path, tmp_path: Path, compiler: str) -> None:
+    """The C parts of a Go program, asked for AVX2 by the source and by the environment."""
+    require_tool("go")
+    (folder / "main.go").write_text(CGO, encoding="utf-8")
+    (folder / "go.mod").write_text("module work\n\ngo 1.19\n", encoding="utf-8")
+    caches = Path.home() / ".cache" / "baseline-build-tests"
+    environ = {**os.environ, "GOCACHE": str(caches / "go"), "CGO_CFLAGS": f"-O2 -mpopcnt -DPLACE={os.getpid()}"}
+    if compiler:
+        environ["CC"] = require_tool(compiler)
+    line = ["go", "build", "-buildmode=c-shared", "-o", "work.so", "."]
+    subprocess.run(line, cwd=folder, env=environ, check=True)
+    assert foreign_lines(folder / "work.so", functions="scale")
+    with enforce(Enforcement(), folder, environ) as session:
+        Bench(session, folder, {"GOCACHE": environ["GOCACHE"], "CGO_CFLAGS": environ["CGO_CFLAGS"]}).run(*line)
+        removed = {removal.flag for removal in session.log().removals}
+    assert foreign_lines(folder / "work.so", functions="scale") == []
+    assert {"-mavx2", "-mpopcnt"} <= removed

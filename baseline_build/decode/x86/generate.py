@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 #: Mnemonics whose instruction runs, as a no-op or with the older meaning, on every CPU: never a feature.
 #: ``tzcnt`` is the baseline's ``rep bsf`` (SDM vol. 2, BSF); rdssp and endbr lie in the no-op space 0F 1E, prefetches
-#: in the hint space 0F 18.
+#: in the hint space 0F 18. In the legacy encodings alone: what VEX begins faults on a CPU that does not know it.
 HARMLESS = frozenset(
     ("tzcnt", "rdsspd", "rdsspq", "endbr32", "endbr64", "prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2")
 )
@@ -143,7 +143,7 @@ class Describer:
                 yield form(modrm, mode, width, features)
 
     def _features(self, mnemonic: str, cpuid: List[str], info: Any) -> str:
-        if mnemonic in HARMLESS or mnemonic in PRIVILEGED:
+        if info.encoding == 0 and (mnemonic in HARMLESS or mnemonic in PRIVILEGED):
             return ""
         if info.must_be_cpl0 and mnemonic not in NAMED_ALL_THE_SAME:
             return ""
