@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from .artifacts import building, requirements
+from .artifacts.enforcing import held
 from .artifacts.reporter import Reporter, reporting
 from .config.model import Settings
 from .config.reader import ConfigSettings
@@ -48,38 +49,43 @@ def _hook(config_settings: Given) -> Iterator[building.Job]:
 def get_requires_for_build_wheel(config_settings: Given = None) -> List[str]:
     """What a wheel needs that ``build-system.requires`` does not say."""
     with _hook(config_settings) as one:
-        wrapped = one.wrapped().requires("get_requires_for_build_wheel", one.resolved.passed_on)
+        with held(one):
+            wrapped = one.wrapped().requires("get_requires_for_build_wheel", one.resolved.passed_on)
         return [*wrapped, *requirements.for_wheel(one.project_dir, one.settings)]
 
 
 def get_requires_for_build_editable(config_settings: Given = None) -> List[str]:
     """What an editable install needs that ``build-system.requires`` does not say."""
     with _hook(config_settings) as one:
-        wrapped = one.wrapped().requires("get_requires_for_build_editable", one.resolved.passed_on)
+        with held(one):
+            wrapped = one.wrapped().requires("get_requires_for_build_editable", one.resolved.passed_on)
         return [*wrapped, *requirements.for_wheel(one.project_dir, one.settings)]
 
 
 def get_requires_for_build_sdist(config_settings: Given = None) -> List[str]:
     """What an sdist needs that ``build-system.requires`` does not say."""
     with _hook(config_settings) as one:
-        wrapped = one.wrapped().requires("get_requires_for_build_sdist", one.resolved.passed_on)
+        with held(one):
+            wrapped = one.wrapped().requires("get_requires_for_build_sdist", one.resolved.passed_on)
         return [*wrapped, *requirements.for_sources(one.project_dir)]
 
 
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Given = None) -> str:
-    """Write the ``.dist-info`` folder; nothing is fetched and nothing compiled."""
+    """Write the ``.dist-info`` folder; nothing is fetched, and of our own nothing compiled."""
     with _hook(config_settings) as one:
         hook = "prepare_metadata_for_build_wheel"
-        name = one.wrapped().call(hook, Path(metadata_directory), one.resolved.passed_on)
+        with held(one):
+            name = one.wrapped().call(hook, Path(metadata_directory), one.resolved.passed_on)
         _declare(one, Path(metadata_directory, name))
         return name
 
 
 def prepare_metadata_for_build_editable(metadata_directory: str, config_settings: Given = None) -> str:
-    """Write the ``.dist-info`` folder; nothing is fetched and nothing compiled."""
+    """Write the ``.dist-info`` folder; nothing is fetched, and of our own nothing compiled."""
     with _hook(config_settings) as one:
         hook = "prepare_metadata_for_build_editable"
-        return one.wrapped().call(hook, Path(metadata_directory), one.resolved.passed_on)
+        with held(one):
+            return one.wrapped().call(hook, Path(metadata_directory), one.resolved.passed_on)
 
 
 def build_wheel(wheel_directory: str, config_settings: Given = None, metadata_directory: Optional[str] = None) -> str:

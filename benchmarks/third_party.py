@@ -199,16 +199,22 @@ def _run_build(project: Path, output: Path, limit: float) -> Tuple[float, str]:
     return time.monotonic() - begin, text
 
 
+def _refusal(text: str) -> Tuple[str, str]:
+    """What a build without a wheel came to, and why: the message of our error where it was one, else the last line."""
+    # the message stands by itself at the end; the details of a build that tells all name errors too
+    found = re.findall(r"^(BB\d\d\d: .*(?:\n\s+(?:why|fix|\S+: \S+).*)*)", text, re.MULTILINE)
+    lines = found[-1].strip().splitlines() if found else text.strip().splitlines()[-1:]
+    # without its advice, and without folders of this machine
+    note = re.sub(r"(?<![\w.])/\S*/", "", " ".join(line.strip() for line in lines)).partition(" why: ")[0]
+    return "refused" if found else "not built", note[:300]
+
+
 def _outcome(project: Path, output: Path, limit: float) -> Tuple[Outcome, str]:
     seconds, text = _run_build(project, output, limit)
     wheels = sorted(output.glob("*.whl")) if output.is_dir() else []
     if not wheels:
-        refusal = re.search(r"(BB\d\d\d: .*(?:\n\s+(?:why|fix|\S+: \S+).*)*)", text)
-        verdict = "refused" if refusal else "not built"
-        lines = refusal.group(1).strip().splitlines() if refusal else text.strip().splitlines()[-1:]
-        # the message without its advice, and without folders of this machine
-        note = re.sub(r"(?<![\w.])/\S*/", "", " ".join(line.strip() for line in lines)).partition(" why: ")[0]
-        return Outcome(verdict, {}, seconds, note[:300]), text
+        verdict, note = _refusal(text)
+        return Outcome(verdict, {}, seconds, note), text
     report = scan_path(wheels[0])
     features: Dict[str, int] = {}
     for one in report.inputs:

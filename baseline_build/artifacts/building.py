@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,18 @@ from typing import TYPE_CHECKING, Callable, Iterator, List, Mapping, Optional, T
 
 from ..config.model import Executable, Resolved, Settings
 from ..config.reader import SETUPTOOLS, ConfigSettings, resolve
-from ..errors import EnforcementError, ToolError
+from ..errors import ToolError
 from ..sources import Tree, sync
-from ..toolchain import CompileLog, Enforcement, Kernel, Mode, enforce
-from ..toolchain.target import Target, crossing, read_target, require_machines
+from ..toolchain import CompileLog
+from ..toolchain.target import Target, read_target, require_machines
 from ..wheel import pack, unpack
 from .archiving import moment_of, normalise_sdist, publish
 from .caching import cache_of, key_of
 from .copying import inside, select
+from .enforcing import enforced, held
 from .exposure import verify_editable
 from .interruption import ended_cleanly
-from .losses import raise_with_losses, require_any_compiler, require_native
+from .losses import require_native
 from .programs import build_program, processors
 from .reporter import Reporter
 from .stripping import (
@@ -39,8 +39,6 @@ from .wrapping import Wrapped
 
 if TYPE_CHECKING:
     from .distribution import Output
-
-_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ def build_wheel(one: Job, wheel_directory: Path, metadata_directory: Optional[st
     trees = _fetch(one)
     built = one.work_dir / "built"
     built.mkdir()
-    with _enforced(one) as read_log:
+    with enforced(one) as read_log:
         name = _call_wrapped(one, "build_wheel", built, metadata_directory)
         log = read_log()
     with one.reporter.stage("finish"):
@@ -163,7 +161,7 @@ def build_editable(one: Job, wheel_directory: Path, metadata_directory: Optional
     built = one.work_dir / "built"
     built.mkdir()
     since = built.stat().st_mtime_ns
-    with _enforced(one) as read_log:
+    with enforced(one) as read_log:
         name = _call_wrapped(one, "build_editable", built, metadata_directory)
         log = read_log()
     with one.reporter.stage("verify"):
@@ -177,7 +175,7 @@ def build_sdist(one: Job, sdist_directory: Path) -> str:
     trees = _fetch(one)
     built = one.work_dir / "built"
     built.mkdir()
-    with one.reporter.stage("sdist"):
+    with one.reporter.stage("sdist"), held(one):
         name = one.wrapped().call("build_sdist", built, one.resolved.passed_on)
         more = {**_tree_files(one.project_dir, trees), **_own_files(one.project_dir)}
         target = one.work_dir / name
@@ -192,68 +190,6 @@ def _fetch(one: Job) -> Tuple[Tree, ...]:
         return ()
     with one.reporter.stage("sources"):
         return sync(one.project_dir, report=one.reporter.detail)
-
-
-def enforceable() -> bool:
-    """Whether compilers can be held to a level here: the shims stand before the compilers of ELF systems."""
-    return sys.platform not in {"win32", "darwin"}
-
-
-@contextlib.contextmanager
-def _enforced(one: Job) -> Iterator[Callable[[], CompileLog]]:
-    """Hold every compiler that is called in the block to the promised level, and tell what was done at its end.
-
-    Gives the function that reads the compile log.
-    """
-    if not enforceable():
-        one.reporter.note(f"on {sys.platform} nothing is enforced, and only ELF files can be verified")
-        yield lambda: CompileLog(Mode.REPORT, (), (), ())
-        return
-    settings = one.settings
-    enforcement = Enforcement(
-        levels=promised_levels(settings.level),
-        mode=Mode(settings.enforce),
-        strict=settings.strict,
-        kernels=tuple(Kernel(kernel.sources, kernel.level, kernel.reason) for kernel in settings.kernels),
-        root=one.project_dir,
-        append=one.flags,
-    )
-    folder = one.work_dir / "toolchain"
-    folder.mkdir()
-    cplusplus = bool(settings.executables)
-    with crossing(one.target, one.work_dir / "target", cplusplus=cplusplus), enforce(enforcement, folder) as session:
-        try:
-            with session.applied():
-                yield session.log
-        except (Exception, SystemExit) as error:
-            refusals = session.refusals()
-            if refusals:
-                raise _refused(refusals, settings) from error
-            require_any_compiler(session, error)
-            raise_with_losses(session.log(), error)
-            raise
-        finally:
-            _tell(session.log(), one.reporter)
-
-
-def _refused(refusals: Tuple[str, ...], settings: Settings) -> EnforcementError:
-    """The error for instructions that the assembler refused; what the build tools made of it says less."""
-    shown = refusals[:_SHOWN]
-    more = [f"and {len(refusals) - _SHOWN} more"] if len(refusals) > _SHOWN else []
-    return EnforcementError(
-        "BB606",
-        "instructions above the promised level were refused",
-        where=refusals[0].split(": ", 1)[0],
-        why="the assembler or the linker met:" + "".join(f"\n    {line}" for line in (*shown, *more)),
-        fix="remove the attribute, pragma or inline assembly that makes them"
-        + ("; if the code asks the CPU before it runs them, build with strict = false" if settings.strict else ""),
-    )
-
-
-def _tell(log: CompileLog, reporter: Reporter) -> None:
-    """One line of the compile log for everybody, every call for those who want detail."""
-    reporter.detail(log.details())
-    reporter.note(f"compile log: {log.summary()}")
 
 
 def _call_wrapped(one: Job, hook: str, folder: Path, metadata_directory: Optional[str]) -> str:

@@ -210,6 +210,48 @@ def test_editable_builds_in_place_under_enforcement(project: Copy) -> None:
         assert not FOREIGN.search(objdump(path)), path
 
 
+_READ = "import subprocess, setuptools\nsubprocess.check_call({command})\nsetuptools.setup()\n"
+
+
+def test_what_a_build_file_compiles_when_it_is_read_is_filtered_too(project: Copy, tmp_path: Path) -> None:
+    """setup.py runs for each hook; what the first one compiles is up to date for the others."""
+    one = project("extension")
+    (one.path / "pkg").mkdir()
+    (one.path / "pkg" / "__init__.py").touch()
+    (one.path / "loop.c").write_text("void f(float *a) { for (int i = 0; i < 256; i++) a[i] *= a[i]; }\n")
+    rule = "pkg/libloop.so: loop.c\n\tgcc -O3 -mavx2 -shared -fPIC loop.c -o $@\n"
+    (one.path / "Makefile").write_text(rule)
+    (one.path / "setup.py").write_text(
+        "import subprocess, setuptools\nsubprocess.check_call(['make'])\nsetuptools.setup()\n"
+    )
+    settings = one.path / "pyproject.toml"
+    more = 'packages = ["pkg"]\npackage-data = { pkg = ["*.so"] }\n'
+    settings.write_text(settings.read_text().replace("packages = []\n", more))
+    first = one.call("get_requires_for_build_wheel")
+    assert first.status == 0, first.err
+    assert "removed -mavx2 (1x, sub-build: make)" in first.err
+    folder = tmp_path / "metadata"
+    folder.mkdir()
+    assert one.call("prepare_metadata_for_build_wheel", str(folder)).status == 0
+    wheel = one.wheel()
+    (library,) = (path for path in unpacked(wheel, tmp_path / "out") if path.name == "libloop.so")
+    assert not FOREIGN.search(objdump(library))
+
+
+@pytest.mark.parametrize("hook", ["get_requires_for_build_sdist", "prepare_metadata_for_build_editable", "build_sdist"])
+def test_no_hook_compiles_without_enforcement(project: Copy, tmp_path: Path, hook: str) -> None:
+    one = project("extension")
+    line = (
+        "import subprocess, setuptools\nsubprocess.check_call(['gcc', '-mavx2', '-c', 'small.c'])\nsetuptools.setup()\n"
+    )
+    (one.path / "setup.py").write_text(line)
+    (one.path / "small.c").write_text("int one;\n")
+    arguments = [] if hook.startswith("get_requires") else [str(tmp_path)]
+    outcome = one.call(hook, *arguments)
+    assert outcome.status == 0, outcome.err
+    assert "removed -mavx2" in outcome.err
+
+
 def test_an_earlier_build_folder_does_not_get_into_the_wheel(project: Copy) -> None:
     one = project("program")
     stale = one.path / "build" / "lib" / "prog"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from baseline_build.artifacts import building
+from baseline_build.artifacts import building, enforcing
 from baseline_build.artifacts.reporter import Reporter
 from baseline_build.artifacts.verifying import verify
 from baseline_build.config.model import Settings
@@ -157,9 +157,9 @@ def test_elsewhere_compilers_are_left_alone_and_it_is_said(
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "pkg"\nversion = "1"\n')
     with building.job(tmp_path, None, Listening([])) as one:
         before = dict(building.os.environ)
-        monkeypatch.setattr(building.sys, "platform", system)
+        monkeypatch.setattr(enforcing.sys, "platform", system)
         with contextlib.ExitStack() as stack:
-            log = stack.enter_context(building._enforced(one))()
+            log = stack.enter_context(enforcing.enforced(one))()
             assert dict(building.os.environ) == before
         monkeypatch.undo()
     assert (log.mode, log.calls) == (Mode.REPORT, ())
