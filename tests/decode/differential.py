@@ -49,6 +49,7 @@ _LONGEST = 15
 _PLACEHOLDERS = (("<P>", "(?:26|2e|36|3e|6[4567]|f[023])"), ("<R>", "(?:26|2e|36|3e|6[4567]|f[023]|4.)"))
 _NOP = b"\x90"
 RESERVED = "(reserved)"
+_ALIKE = 3  # letters by which two projects' names of one instruction agree
 _SLOT = 32  # bytes for one that is no instruction: what is read of it as one ends before the next
 
 
@@ -317,10 +318,13 @@ class Comparison:
             variants = list(repaired(found.data))
             data = b"".join(variant.ljust(_SLOT, _NOP) for variant in variants) + _NOP * _SLOT
             seen = self.oracle.decode(found.bits, data, 0)
-            ends = dict(zip(seen.starts, [*seen.starts[1:], seen.end]))
-            length = int(re.split(r"[: ]", found.ours)[1])
-            slots = range(0, _SLOT * len(variants), _SLOT)
-            valid = any(ends.get(slot) == slot + length and slot not in seen.invalid for slot in slots)
+            ends = dict(zip(seen.starts, zip(range(len(seen.starts)), [*seen.starts[1:], seen.end])))
+            name, length = re.split(r"[: ]", found.ours)[:2]
+            valid = False
+            for slot in range(0, _SLOT * len(variants), _SLOT):
+                index, end = ends.get(slot, (0, 0))
+                same = self.oracle.called(seen, index)[:_ALIKE] == name[:_ALIKE] if end else False
+                valid = valid or (same and end == slot + int(length) and slot not in seen.invalid)
             if not (valid and self._explained(found._replace(theirs=RESERVED), count)):
                 self._unexplained(found, count)
 
