@@ -9,11 +9,11 @@ Each word of a round gets a *kind*: plain, to be looked at, odd, or ``_NOTED + 8
 
 from __future__ import annotations
 
+import itertools
 import sys
 from array import array
 from functools import lru_cache
-from itertools import compress
-from typing import Dict, Iterable, List, Sequence, Tuple
+from typing import Dict, Iterable, List, Sequence, Tuple, TypeVar
 
 from .addresses import ADDRESS, PAIR_WINDOW, low_half, named_address
 from .notes import Notes
@@ -26,6 +26,7 @@ _FLOWS = bytes((kind - _NOTED) >> 3 & 7 if kind >= _NOTED else 0 for kind in ran
 _OPERANDS = bytes((kind - _NOTED) & 7 if kind >= _NOTED else 0 for kind in range(256))
 _FAR, _NEAR, _PAGE = int(Operand.IMM26), int(Operand.IMM19), int(Operand.ADRP)
 _SPLIT = _NOTED + 64  # the first number after the kinds
+_PYPY = sys.implementation.name == "pypy"
 # Selectors: nought for the kinds that are passed over.
 _IS_LOOK = bytes(kind == _LOOK for kind in range(256))
 _DONE = bytes(_PLAIN if kind == _LOOK else kind for kind in range(256))
@@ -35,6 +36,14 @@ _IS_PAGE = bytes(kind == _NOTED + _PAGE for kind in range(256))
 _IS_REFERENCE = bytes(kind >= _NOTED and kind != _NOTED + _PAGE and not _FLOWS[kind] for kind in range(256))
 
 _Pairs = List[Tuple[int, int]]
+_Item = TypeVar("_Item")
+
+
+def compress(items: Iterable[_Item], selectors: Iterable[int]) -> Iterable[_Item]:
+    """Those of *items* whose selector is not nought: as of ``itertools``, which PyPy's compiler does not look into."""
+    if _PYPY:
+        return [item for item, selector in zip(items, selectors) if selector]
+    return itertools.compress(items, selectors)
 
 
 def _kind(row: Row) -> int:
@@ -82,12 +91,12 @@ class _Planes:
             return clear if clear == other else _LOOK
         return splits.setdefault((clear, other), _SPLIT + len(splits))
 
-    def of(self, view: memoryview) -> bytes:
-        """The kinds of the words of *view*; :data:`_LOOK` where these bits do not tell."""
-        size = len(view) // 4
-        upper = int.from_bytes(bytes(view[3::4]).translate(self.tops), "little")
-        lower = int.from_bytes(bytes(view[2::4]).translate(self.nexts), "little")
-        low = int.from_bytes(bytes(view[0::4]).translate(self.lows), "little")
+    def of(self, code: bytes) -> bytes:
+        """The kinds of the words of *code*; :data:`_LOOK` where these bits do not tell."""
+        size = len(code) // 4
+        upper = int.from_bytes(code[3::4].translate(self.tops), "little")
+        lower = int.from_bytes(code[2::4].translate(self.nexts), "little")
+        low = int.from_bytes(code[0::4].translate(self.lows), "little")
         known = int.from_bytes((upper | lower).to_bytes(size, "little").translate(self.kinds), "little")
         return (known | low).to_bytes(size, "little").translate(self.last)
 
@@ -133,12 +142,11 @@ class _Kinds(Dict[int, int]):
 _kinds = _Kinds()
 
 
-def _host_words(code: memoryview) -> List[int]:
+def _host_words(code: bytes) -> List[int]:
     """The little-endian words of *code*."""
-    if sys.byteorder == "little":
-        return code.cast("I").tolist()
-    words = array("I", code.tobytes())
-    words.byteswap()
+    words = array("I", code)
+    if sys.byteorder == "big":
+        words.byteswap()
     return words.tolist()
 
 
@@ -188,14 +196,14 @@ def _pairs(words: Sequence[int], pages: Iterable[Tuple[int, int]], first: int, f
 class Round:
     """Some words of a run, and what is to be noted of them."""
 
-    def __init__(self, notes: Notes, view: memoryview, words: List[int], address: int) -> None:
-        """*words*: those of *view* and a few that follow; *address*: where the first stands."""
+    def __init__(self, notes: Notes, code: bytes, words: List[int], address: int) -> None:
+        """*words*: those of *code* and a few that follow; *address*: where the first stands."""
         self.notes = notes
         self.words = words
-        self.places = range(address, address + len(view), 4)
+        self.places = range(address, address + len(code), 4)
         self.kinds = bytearray()
         notes.instructions += len(self.places)
-        self._look(_planes().of(view))
+        self._look(_planes().of(code))
         noted = self.kinds.translate(_IS_NOTED)
         self.noted = bytes(compress(self.kinds, noted))
         self.noted_places = list(compress(self.places, noted))
@@ -258,8 +266,9 @@ def run(notes: Notes, view: memoryview, address: int) -> None:
     """Add to *notes* what the words of *view* say, the first being at *address* (a multiple of four)."""
     waiting: _Pairs = []
     for start in range(0, len(view), 4 * _CHUNK):
-        words = _host_words(view[start : start + 4 * (_CHUNK + PAIR_WINDOW)])
+        code = bytes(view[start : start + 4 * (_CHUNK + PAIR_WINDOW)])
+        words = _host_words(code)
         words += [0] * PAIR_WINDOW
-        this = Round(notes, view[start : start + 4 * _CHUNK], words, address + start)
+        this = Round(notes, code[: 4 * _CHUNK], words, address + start)
         this.branches()
         waiting = this.references(waiting)

@@ -32,7 +32,9 @@ def sweep(code: Bytes, address: int, entries: Sequence[int] = (), data: Sequence
     :param data: sorted (start, end) addresses of data between the code (mapping symbols ``$d``), passed over.
     """
     del entries
-    view = memoryview(code).cast("B")
+    view = memoryview(code)
+    if view.format != "B":  # PyPy copies bytes out of a view that was cast one by one
+        view = view.cast("B")
     notes = Notes()
     compiled = library()
     for start, end in _code_ranges(address, address + len(view), data):
