@@ -262,7 +262,7 @@ class Discovery:
         analysis.waiting.discard(function)
         if function in analysis.followed or result.informative or (result.small and self._touches(result)):
             if function not in analysis.followed:
-                for _, at in self.program.transfers(function, function + 1):
+                for at in self.program.callers(function):
                     if self.program.function_of(at) in self.results:
                         self._enqueue(self.program.function_of(at))
             analysis.followed[function] = result
@@ -350,7 +350,7 @@ class Discovery:
         if self._told.get(function) == told:
             return
         self._told[function] = told
-        for _, place in self.program.transfers(function, function + 1):
+        for place in self.program.callers(function):
             self._enqueue(self.program.function_of(place))
 
     def _follow_cells(self) -> None:

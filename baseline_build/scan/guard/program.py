@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Dict, FrozenSet, Optional, Set, Tuple
+from typing import Dict, FrozenSet, Iterator, Optional, Set, Tuple
 
 from ...elf import Image
 from ...isa import isa_of
@@ -56,6 +56,15 @@ class Program(Mentions):
         """``name+offset`` for people."""
         start = self.function_of(address)
         return f"{self.label(address)}+{address - start:#x}" if address != start else self.label(address)
+
+    def callers(self, function: int) -> Iterator[int]:
+        """Instructions in other functions that call *function* or jump there, directly or through a constant word."""
+        for _, place in self.transfers(function, function + 1):
+            yield place
+        for _, slot in self.pointers(function, function + 1):
+            if self.contents.is_constant(slot):
+                for _, place in self.references(slot, slot + 1):
+                    yield place
 
     @cached_property
     def exported(self) -> FrozenSet[int]:

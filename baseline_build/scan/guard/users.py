@@ -1,4 +1,4 @@
-"""Which functions may use a variable: those that name it, or something just below it."""
+"""Which functions may use a variable: those that name it, something just below it, or a word that holds its address."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ def _of_file(program: Program, address: int) -> Iterator[int]:
         start = low
     for _, place in program.references(start, address + 8):
         yield program.function_of(place)
+    # Code for shared objects may take the address out of a word that the loader fills (the global offset table).
+    for _, slot in program.data_pointers(start, address + 1):
+        for _, place in program.references(slot, slot + 1):
+            yield program.function_of(place)
 
 
 def _of_thread(program: Program, offset: int) -> Iterator[int]:
