@@ -18,7 +18,8 @@ from .model import Image, Section
 from .objects import FORMULAS
 from .reading import MAX_RECORDS, broken
 
-MAX_OBJECT_DEBUG = 256 << 20  # bytes of debug sections, expanded; the copy is kept in memory
+MAX_OBJECT_DEBUG = 128 << 20  # bytes of debug sections, expanded; the copy is kept in memory
+_PIECE = 1 << 20  # bytes expanded at a time
 _COMPRESSION = {32: "III", 64: "IIQQ"}  # ch_type, (ch_reserved,) ch_size, ch_addralign
 
 
@@ -84,14 +85,17 @@ class _Debug:
             )
         if not section.flags & f.SHF_COMPRESSED:
             return bytearray(raw)
+        expanded = bytearray()
+        stream, rest = zlib.decompressobj(), bytes(raw[start:])
         try:
-            expanded = bytearray(zlib.decompressobj().decompress(raw[start:], size))
+            while rest and len(expanded) <= size:
+                expanded += stream.decompress(rest, _PIECE)
+                rest = stream.unconsumed_tail
         except zlib.error as error:
             raise broken("BB409", f"section {section.name} cannot be expanded ({error})", self.image.name) from error
         if len(expanded) != size:
-            raise broken(
-                "BB409", f"section {section.name} expands to {len(expanded)} bytes, not {size}", self.image.name
-            )
+            what = f"section {section.name} expands to {len(expanded)} bytes, its header says {size}"
+            raise broken("BB409", what, self.image.name)
         return expanded
 
     def _records(self, table: Section) -> Iterator[Tuple[int, ...]]:

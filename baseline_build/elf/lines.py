@@ -92,7 +92,7 @@ def _damage(image: Image) -> Iterator[None]:
 class Lines:
     """Looks addresses of one image up; to be closed after use.
 
-    Raises BrokenInputError BB409 when the debug information is damaged or above 1 GiB (256 MiB of an object), and what
+    Raises BrokenInputError BB409 when the debug information is damaged or above 1 GiB (128 MiB of an object), and what
     :func:`.debugging.linked` raises.
     """
 

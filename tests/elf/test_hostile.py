@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 import tracemalloc
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import List
@@ -159,6 +160,28 @@ def test_overlapping_executable_segments_are_refused(victims: List[bytes]) -> No
     with pytest.raises(BrokenInputError) as caught:
         elf.parse(bytes(twice), "twice")
     assert caught.value.code == "BB403"
+
+
+def test_a_small_object_cannot_expand_without_end(victims: List[bytes]) -> None:
+    """A section of 1 MiB that expands to a gigabyte, whatever its header says of it."""
+    raw = victims[4]
+    section = next(s for s in elf.parse(raw, "bomb").sections if s.name == ".debug_info")
+    bomb = zlib.compress(bytes(1 << 30), 9)
+    header = struct.unpack_from("<Q", raw, 40)[0] + 64 * section.index
+    for claimed, said in ((1 << 30, "more than the 128 MiB"), (1000, "its header says 1000")):
+        changed = bytearray(raw) + struct.pack("<IIQQ", 1, 0, claimed, 1) + bomb
+        struct.pack_into("<QQ", changed, header + 24, len(raw), 24 + len(bomb))
+        image = elf.parse(bytes(changed), "bomb")
+        tracemalloc.start()
+        try:
+            with pytest.raises(BrokenInputError) as caught:
+                lines.Lines(image)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert caught.value.code == "BB409"
+        assert said in caught.value.what
+        assert peak < 32 << 20
 
 
 def test_a_bitmap_cannot_multiply_relocations_without_end() -> None:

@@ -113,7 +113,7 @@ def test_damaged_debug_information_of_an_object_is_one_error(tmp_path: Path) -> 
     assert info.flags & 0x800
     for at, value, said in (
         (info.offset, 2, "section .debug_info is compressed in way 2"),
-        (info.offset + 8, 1 << 40, "more than the 256 MiB that are read of an object"),
+        (info.offset + 8, 1 << 40, "more than the 128 MiB that are read of an object"),
         (info.offset + 8, 7 << 10, "section .debug_info expands to"),
         (info.offset + 24, 0, "section .debug_info cannot be expanded"),
         (table.offset, 1 << 40, "a relocation at 0x10000000000 of .debug_info leads nowhere"),
