@@ -149,7 +149,7 @@ class Llvm(Listing):
 
     name = "llvm"
     unknown = "<unknown>"
-    prefixes = "lock|xacquire|xrelease|data16|notrack|rep|repne"
+    prefixes = r"lock|xacquire|xrelease|data16|notrack|rep|repne|\{evex\}|\{nf\}"
 
 
 _NAMES = b"\0.text\0.shstrtab\0"
