@@ -6,6 +6,7 @@ up to ModRM. The compiled engine walks the same entries.
 
 from __future__ import annotations
 
+import struct
 from array import array
 from typing import FrozenSet, Iterable, List, Optional, Sequence, Tuple
 
@@ -33,6 +34,7 @@ from .prefixes import LONGEST, TARGET_16, TARGET_ABSOLUTE
 from .states import States
 
 _PADDING = bytes(32)
+_SIGNED = struct.Struct("<i").unpack_from
 
 
 def requirement(number: int) -> FrozenSet[str]:
@@ -76,7 +78,13 @@ class Notes(notes.Notes):
             self.branch_addresses.append(address & ADDRESSES)
             self.branch_lengths.append(length)
             self.branch_flows.append(flow)
-            self.branch_targets.append(target_of(machine.mode, code, base, last, end, entry) or 0)
+            kind = entry >> TARGET_SHIFT & TARGET_MASK
+            if kind == 1 and machine.mode == 64:  # most branches are short, and most calls are near
+                self.branch_targets.append(base + end + (code[last + 1] ^ 128) - 128 & ADDRESSES)
+            elif kind:
+                self.branch_targets.append(target_of(machine.mode, code, base, last, end, entry) or 0)
+            else:
+                self.branch_targets.append(0)
         if entry >> REFERENCE_SHIFT & REFERENCE_MASK:
             self.reference_addresses.append(address & ADDRESSES)
             self.reference_targets.append(reference_of(code, base, last, end, entry) or 0)
@@ -90,6 +98,8 @@ def target_of(mode: int, code: bytes, base: int, last: int, end: int, entry: int
         return None
     if kind == TARGET_ABSOLUTE:
         return int.from_bytes(code[last + 1 : last + 9], "little")
+    if kind == 4:
+        return base + end + _SIGNED(code, last + 1)[0] & (ADDRESSES if mode == 64 else 0xFFFFFFFF)
     size = 2 if kind == TARGET_16 else kind
     target = base + end + int.from_bytes(code[last + 1 : last + 1 + size], "little", signed=True)
     if kind == TARGET_16:
@@ -104,9 +114,10 @@ def reference_of(code: bytes, base: int, last: int, end: int, entry: int) -> Opt
         return None
     if kind == REFERENCE_ABSOLUTE_64:
         return int.from_bytes(code[last + 1 : last + 9], "little")
-    if kind in (REFERENCE_RELATIVE, REFERENCE_RELATIVE_32):
-        target = base + end + int.from_bytes(code[last + 1 : last + 5], "little", signed=True)
-        return target & (ADDRESSES if kind == REFERENCE_RELATIVE else 0xFFFFFFFF)
+    if kind == REFERENCE_RELATIVE:
+        return base + end + _SIGNED(code, last + 1)[0] & ADDRESSES
+    if kind == REFERENCE_RELATIVE_32:
+        return base + end + _SIGNED(code, last + 1)[0] & 0xFFFFFFFF
     return int.from_bytes(code[last + 1 : last + 5], "little")
 
 
