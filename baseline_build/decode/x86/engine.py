@@ -34,7 +34,7 @@ from .prefixes import LONGEST, TARGET_16, TARGET_ABSOLUTE
 from .states import States
 
 _PADDING = bytes(32)
-_SIGNED = struct.Struct("<i").unpack_from
+_INT32 = struct.Struct("<i")
 
 
 def requirement(number: int) -> FrozenSet[str]:
@@ -91,6 +91,13 @@ class Notes(notes.Notes):
         return length
 
 
+def _signed(code: bytes, at: int) -> int:
+    """The signed number of four bytes at ``code[at:]``."""
+    value: int
+    (value,) = _INT32.unpack_from(code, at)
+    return value
+
+
 def target_of(mode: int, code: bytes, base: int, last: int, end: int, entry: int) -> Optional[int]:
     """Where a direct jump, branch or call goes, ``None`` where the instruction does not say."""
     kind = entry >> TARGET_SHIFT & TARGET_MASK
@@ -99,7 +106,7 @@ def target_of(mode: int, code: bytes, base: int, last: int, end: int, entry: int
     if kind == TARGET_ABSOLUTE:
         return int.from_bytes(code[last + 1 : last + 9], "little")
     if kind == 4:
-        return base + end + _SIGNED(code, last + 1)[0] & (ADDRESSES if mode == 64 else 0xFFFFFFFF)
+        return base + end + _signed(code, last + 1) & (ADDRESSES if mode == 64 else 0xFFFFFFFF)
     size = 2 if kind == TARGET_16 else kind
     target = base + end + int.from_bytes(code[last + 1 : last + 1 + size], "little", signed=True)
     if kind == TARGET_16:
@@ -115,9 +122,9 @@ def reference_of(code: bytes, base: int, last: int, end: int, entry: int) -> Opt
     if kind == REFERENCE_ABSOLUTE_64:
         return int.from_bytes(code[last + 1 : last + 9], "little")
     if kind == REFERENCE_RELATIVE:
-        return base + end + _SIGNED(code, last + 1)[0] & ADDRESSES
+        return base + end + _signed(code, last + 1) & ADDRESSES
     if kind == REFERENCE_RELATIVE_32:
-        return base + end + _SIGNED(code, last + 1)[0] & 0xFFFFFFFF
+        return base + end + _signed(code, last + 1) & 0xFFFFFFFF
     return int.from_bytes(code[last + 1 : last + 5], "little")
 
 
