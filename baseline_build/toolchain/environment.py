@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from .clang import variables_of
 from .compile_log import Known
 from .discovery import LAUNCHERS, Discovery, Program, classify, host_machine
 from .model import Mode
+from .places import PLAIN
 from .plan import Plan
 from .tables import target_of
 
@@ -33,11 +35,10 @@ _INTERPRETER = (
 # where the compiler's shim is met (manual pages of distcc, "HOST SPECIFICATIONS", and icecc, "ICECC").
 _AT_HOME = {"DISTCC_HOSTS": "localhost", "ICECC": "no"}
 # An sccache called by its path knows the options as the build gave them, not what the shims behind it make of them: its
-# entries must be others than those of builds without a session (sccache's documentation, "Configuration"). ccache takes
-# COMPILER_PATH into account by itself.
+# entries must be others than those of builds without a session (sccache's documentation, "Configuration"). For ccache
+# see COMPILER_PATH below.
 _APART = "SCCACHE_C_CUSTOM_CACHE_BUSTER"
 GIVEN_BACK = ("COMPILER_PATH", "CCC_OVERRIDE_OPTIONS", "CC_PRINT_OPTIONS", "CC_PRINT_OPTIONS_FILE", *_AT_HOME, _APART)
-_PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 
 
 def _words(text: str) -> List[str]:
@@ -107,13 +108,15 @@ class Commands:
     def _shim(self, name: str) -> str:
         """How the shim *name* is written in a variable: its path, or its bare name where the path needs quoting."""
         path = str(Path(self._plan.state, "bin", name))
-        return path if _PLAIN.fullmatch(path) else name
+        return path if PLAIN.fullmatch(path) else name
 
 
 def variables(plan: Plan, environ: Mapping[str, str], commands: Commands) -> Dict[str, str]:
     """The variables to set for the build."""
     state = Path(plan.state)
-    inner = [str(state / "inner"), *filter(None, [environ.get("COMPILER_PATH")])]
+    # a ccache called by its path takes COMPILER_PATH into account: no compiler finds anything in the second folder
+    apart = str(state / hashlib.sha256(_kept(plan).encode()).hexdigest()[:16])
+    inner = [str(state / "inner"), apart, *filter(None, [environ.get("COMPILER_PATH")])]
     result = {
         "PATH": os.pathsep.join([str(state / "bin"), environ.get("PATH", os.defpath)]),
         "COMPILER_PATH": os.pathsep.join(inner),
@@ -134,9 +137,15 @@ def variables(plan: Plan, environ: Mapping[str, str], commands: Commands) -> Dic
     result.update(variables_of(plan, host_machine()))
     if plan.mode is not Mode.REPORT:
         result.update(_AT_HOME)
-        kept = [f"{machine}={plan.level(machine)}" for machine in ("x86-64", "i386", "aarch64")]
-        result[_APART] = " ".join([environ.get(_APART, ""), "baseline-build", *kept, f"strict={plan.strict}"]).lstrip()
+        result[_APART] = f"{environ.get(_APART, '')} baseline-build {_kept(plan)}".lstrip()
     return result
+
+
+def _kept(plan: Plan) -> str:
+    """What a session makes of compiler calls, in one line: the same for sessions that do the same."""
+    levels = [f"{machine}={plan.level(machine)}" for machine in ("x86-64", "i386", "aarch64")]
+    kernels = [f"{' '.join(kernel.sources)}={kernel.level}" for kernel in plan.kernels]
+    return " ".join([plan.mode.value, *levels, f"strict={plan.strict}", *kernels])
 
 
 def _launcher(plan: Plan, value: str) -> str:

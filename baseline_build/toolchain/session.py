@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Iterator, Mapping, Optional, Tuple, Union
@@ -18,10 +15,10 @@ from .discovery import Discovery, Program, host_machine
 from .environment import GIVEN_BACK, Commands, forced_settings, known_words, variables
 from .inner import inner_program, parts, write_inner
 from .model import CompileLog, Enforcement, Mode
+from .places import session_folder
 from .plan import Plan, plan_for, save_plan
 from .start_files import cleared_start_files
 
-_PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 _FOLDERS = ("bin", "inner", "log", "maps", "kernels", "responses", "crt", "gate", "errors", "refused")
 
 
@@ -81,14 +78,6 @@ class Session:
             )
 
 
-def _folder(work_dir: Path) -> Path:
-    """A new folder whose name needs no quoting, in *work_dir* if that allows it, else among temporary files."""
-    for parent in (work_dir.resolve(), Path(tempfile.gettempdir()).resolve()):
-        if _PLAIN.fullmatch(str(parent)):
-            return Path(tempfile.mkdtemp(prefix="baseline-", dir=parent))
-    return Path(tempfile.mkdtemp(prefix="baseline-", dir=work_dir.resolve()))
-
-
 def _with_rust(programs: Tuple[Program, ...]) -> Tuple[Program, ...]:
     """*programs* and the wrapper cargo is told to use, which also sees a rustc called by its path."""
     rustc = next((program for program in programs if program.dialect == "rustc"), None)
@@ -141,15 +130,14 @@ def enforce(
 ) -> Iterator[Session]:
     """Keep every compiler of a build to *enforcement*.
 
-    :param work_dir: an existing folder; the session makes one of its own in it (or among temporary files, where the
-        name of *work_dir* would need quoting in CC) and removes it at the end.
+    :param work_dir: an existing folder; the session makes one of its own in it or among temporary files (see
+        :mod:`.places`) and removes it at the end.
     :param environ: the variables the build would have; this process's own by default.
 
     Raises ConfigError BB600 for an unknown level, ToolError BB601 for a compiler on PATH that does not answer; at the
     end, where ``refuse`` stopped a call, EnforcementError BB605 (also in place of the error the build made of it).
     """
-    state = _folder(Path(work_dir))
-    try:
+    with session_folder(Path(work_dir), enforcement.root) as state:
         session = _prepare(enforcement, state, dict(os.environ if environ is None else environ))
         try:
             yield session
@@ -160,5 +148,3 @@ def enforce(
                 raise refusal from error
             raise
         session.check()
-    finally:
-        shutil.rmtree(state)

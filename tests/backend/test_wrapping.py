@@ -184,6 +184,20 @@ def test_scikit_build_core(project: Copy, tmp_path: Path) -> None:
     assert members(one.wheel({"cmake.define.LOUD": "ON"})) == ["scikit_pkg/libloud.so"]
 
 
+@pytest.mark.parametrize(("name", "module"), [("scikit", "scikit_build_core"), ("meson", "mesonpy")])
+def test_a_build_folder_that_is_kept(project: Copy, tmp_path: Path, name: str, module: str) -> None:
+    """cmake and meson keep the paths of the compilers in it, which the next build uses again."""
+    need(module)
+    one = project(name)
+    if name == "meson":
+        subprocess.run(["git", "init", "-q", "."], cwd=one.path, check=True)
+    wheel = one.wheel({"build-dir": "kept"})
+    (source,) = one.path.glob("*.c")
+    source.write_text(source.read_text() + "int added(void) { return 42; }\n")
+    wheel.unlink()
+    baseline(one.wheel({"build-dir": "kept"}), tmp_path / "out")
+
+
 def test_meson_python(project: Copy, tmp_path: Path) -> None:
     need("mesonpy")
     one = project("meson")

@@ -81,16 +81,17 @@ def test_a_cache_called_by_its_path_keeps_sessions_and_other_builds_apart(folder
     caches = {"CCACHE_DIR": "ccache", "SCCACHE_DIR": "sccache", "SCCACHE_SERVER_UDS": "socket"}
     environ = {**os.environ, **{name: str(folder / place) for name, place in caches.items()}}
     line, foreign = [path, compiler, *LINE], []
+    high = Enforcement(root=folder, levels={"x86-64": "x86-64-v3"})
     try:
-        for within in (False, True, False, True):
-            with enforce(Enforcement(), folder, environ) as session:
-                variables = {**environ, **(session.environ if within else {})}
+        for enforcement in (None, Enforcement(root=folder), high) * 2:
+            with enforce(enforcement or Enforcement(), folder, environ) as session:
+                variables = {**environ, **(session.environ if enforcement else {})}
                 subprocess.run(line, cwd=folder, env=variables, check=True, capture_output=True)
                 foreign.append(bool(foreign_lines(folder / "loop.o")))
     finally:
         if launcher == "sccache":
             subprocess.run([path, "--stop-server"], env=environ, check=False, capture_output=True)
-    assert foreign == [True, False, True, False]
+    assert foreign == [True, False, True] * 2
 
 
 @pytest.fixture

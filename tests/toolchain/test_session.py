@@ -433,6 +433,59 @@ def test_two_builds_at_once(tmp_path: Path) -> None:
     assert logs == {"one": 5, "two": 7}
 
 
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for temporary files."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return place
+
+
+def test_every_build_of_a_project_finds_the_shims_at_the_same_place(folder: Path, temporary: Path) -> None:
+    places = []
+    for _ in range(2):
+        with enforce(Enforcement(root=folder), folder) as session:
+            places.append(session.plan.state)
+            Path(session.plan.state, "left").touch()
+            (temporary / "copy").mkdir(exist_ok=True)
+        assert [path.name for path in temporary.iterdir()] == ["copy"]
+    assert places[0] == places[1]
+    stale = Path(places[0])
+    stale.mkdir(parents=True)
+    stale.parent.chmod(0o700)
+    (stale / "log").touch()  # of a build that was killed
+    with enforce(Enforcement(root=folder), folder) as session:
+        assert session.plan.state == places[0]
+        Bench(session, folder).run("gcc", *HOSTILE)
+        assert session.log().calls
+
+
+def test_a_second_build_of_the_same_project_has_another_place(folder: Path, temporary: Path) -> None:
+    with enforce(Enforcement(root=folder), folder) as first:
+        with enforce(Enforcement(root=folder), folder) as second:
+            assert first.plan.state != second.plan.state
+            Bench(second, folder).run("gcc", *HOSTILE)
+        Bench(first, folder).run("gcc", *HOSTILE)
+        assert len(first.log().calls) == len([call for call in first.log().calls if call.program == "gcc"]) == 1
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_place_that_others_can_write_to_is_not_used(folder: Path, temporary: Path) -> None:
+    prepared = temporary / f"baseline-build-{os.getuid()}"
+    prepared.mkdir()
+    prepared.chmod(0o777)
+    (temporary / "elsewhere").mkdir()
+    with enforce(Enforcement(root=folder), folder) as session:
+        assert prepared not in Path(session.plan.state).parents
+    prepared.rmdir()
+    prepared.symlink_to("elsewhere")
+    with enforce(Enforcement(root=folder), folder) as session:
+        assert prepared not in Path(session.plan.state).parents
+    assert list((temporary / "elsewhere").iterdir()) == []
+
+
 def test_a_broken_compiler_on_path_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tools = folder / "tools"
     tools.mkdir()
