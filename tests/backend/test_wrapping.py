@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.tools import missing
+from tests.tools import missing, require_tool
 
 from .conftest import ROOT, Project, members, unpacked
 from .test_wheel import FOREIGN, objdump
@@ -196,6 +196,24 @@ def test_a_build_folder_that_is_kept(project: Copy, tmp_path: Path, name: str, m
     source.write_text(source.read_text() + "int added(void) { return 42; }\n")
     wheel.unlink()
     baseline(one.wheel({"build-dir": "kept"}), tmp_path / "out")
+
+
+def test_what_is_compiled_on_import_is_not_compiled_unfiltered(project: Copy) -> None:
+    """meson-python's loader of editable installs calls ninja; the shims are gone by then."""
+    need("mesonpy")
+    one = project("meson")
+    subprocess.run(["git", "init", "-q", "."], cwd=one.path, check=True)
+    assert one.call("build_editable", str(one.output)).status == 0
+    (folder,) = (one.path / "build").iterdir()
+    line = [require_tool("ninja"), "-C", str(folder)]
+    unchanged = subprocess.run(line, check=False, capture_output=True, text=True)
+    assert unchanged.returncode == 0, unchanged.stdout
+    (source,) = one.path.glob("*.c")
+    source.write_text(source.read_text() + "int added(void) { return 42; }\n")
+    changed = subprocess.run(line, check=False, capture_output=True, text=True)
+    assert changed.returncode != 0
+    assert "not found" in changed.stdout
+    assert one.call("build_editable", str(one.output)).status == 0
 
 
 def test_meson_python(project: Copy, tmp_path: Path) -> None:
