@@ -9,6 +9,7 @@ start-up short: real code visits a few hundred of the many thousand states.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ...errors import InternalError
@@ -44,7 +45,10 @@ class States:
         self.escapes = escapes
         self.lowest: FrozenSet[str] = X86.level(_LOWEST[mode]).features
         self.suffixes = [self._suffix(byte) for byte in range(256)]
-        self._pending: List[Tuple[int, Build]] = [(0, lambda: 0)]
+        # What unbuilt entries stand for: the first number of each run, and its first slot and what builds the run.
+        self._runs: List[int] = [0]
+        self._pending: List[Tuple[int, Callable[[int], int]]] = [(0, lambda _: 0)]
+        self._numbers = 1
         self._built: Dict[Key, int] = {}
         self._explanations: Dict[int, Callable[[int], Identity]] = {}
         self._identities: Dict[int, Identity] = {}
@@ -56,13 +60,16 @@ class States:
     def grow(self, number: int) -> None:
         """Works out the unbuilt entry *number*. Safe to call twice and from threads."""
         with self._lock:
-            slot, build = self._pending[number]
-            if self.entries[slot] == number << 4:
-                self.entries[slot] = build()
+            run = bisect_right(self._runs, number) - 1
+            offset = number - self._runs[run]
+            slot, build = self._pending[run]
+            if self.entries[slot + offset] == number << 4:
+                self.entries[slot + offset] = build(offset)
 
     def slot(self, number: int) -> int:
         """Where the entry *number* stands that :meth:`grow` builds."""
-        return self._pending[number][0]
+        run = bisect_right(self._runs, number) - 1
+        return self._pending[run][0] + number - self._runs[run]
 
     def state(self, key: Key, fill: Fill, explain: Optional[Callable[[int], Identity]] = None) -> int:
         """The entry that leads to the state *key*: found, or 256 entries that *fill* sets.
@@ -81,8 +88,18 @@ class States:
 
     def later(self, slot: int, build: Build) -> int:
         """An entry for *slot* that *build* replaces when the first walk comes there."""
+        return self._later(slot, lambda _: build(), 1) << 4
+
+    def all_later(self, block: List[int], base: int, build: Callable[[int], int]) -> None:
+        """Sets all of *block*, the state at *base*: ``build(byte)`` gives an entry when the first walk comes there."""
+        first = self._later(base, build, len(block))
+        block[:] = range(first << 4, (first + len(block)) << 4, 16)
+
+    def _later(self, slot: int, build: Callable[[int], int], count: int) -> int:
+        self._runs.append(self._numbers)
         self._pending.append((slot, build))
-        return (len(self._pending) - 1) << 4
+        self._numbers += count
+        return self._runs[-1]
 
     def identity(self, steps: Sequence[Tuple[int, int]]) -> Identity:
         """Name and features of the instruction that the walk *steps*, (state, byte) each, has led to."""
@@ -207,13 +224,12 @@ class States:
     def _rex2(self, prefixes: Prefixes) -> int:
         """REX2: D5, payload M0 R4 X4 B4 W R3 X3 B3 (APX architecture specification, section 3.1.1)."""
 
-        def after(byte: int) -> Build:
+        def after(byte: int) -> int:
             extended = prefixes._replace(rex=byte >> 3 & 1, apx=True)
-            return lambda: self._two_bytes(extended) if byte & 0x80 else self._prefix_state(extended)
+            return self._two_bytes(extended) if byte & 0x80 else self._prefix_state(extended)
 
         def fill(block: List[int], base: int) -> None:
-            for byte in range(256):
-                block[byte] = self.later(base + byte, after(byte))
+            self.all_later(block, base, after)
 
         return self.state(("rex2", prefixes), fill)
 
@@ -242,11 +258,7 @@ class States:
         return lambda opcode: identity_of(self._opcode_rows(prefixes, table, opcode)[0], apx=prefixes.apx)
 
     def _fill_opcodes(self, block: List[int], base: int, prefixes: Prefixes, table: int) -> None:
-        def build(opcode: int) -> Build:
-            return lambda: self._opcode(prefixes, table, opcode)
-
-        for opcode in range(256):
-            block[opcode] = self.later(base + opcode, build(opcode))
+        self.all_later(block, base, lambda opcode: self._opcode(prefixes, table, opcode))
 
     def _opcode(self, prefixes: Prefixes, table: int, opcode: int) -> int:
         candidates = self._opcode_rows(prefixes, table, opcode)

@@ -90,10 +90,11 @@ def xop(states: States, prefixes: Prefixes) -> int:
 
 
 def _second_payload(states: States, prefixes: Prefixes, encoding: str, table: int) -> Callable[[], int]:
+    def after(byte: int) -> int:
+        return _opcodes(states, Vector(encoding, table, PP[byte & 3], byte >> 7, byte >> 2 & 1), prefixes)
+
     def fill(block: List[int], base: int) -> None:
-        for byte in range(256):
-            vector = Vector(encoding, table, PP[byte & 3], byte >> 7, byte >> 2 & 1)
-            block[byte] = states.later(base + byte, _opcodes_after(states, vector, prefixes))
+        states.all_later(block, base, after)
 
     return lambda: states.state(("payload", encoding, table, prefixes), fill)
 
@@ -115,28 +116,29 @@ def evex(states: States, prefixes: Prefixes) -> int:
 
 def _evex_second(states: States, prefixes: Prefixes, first: int) -> Callable[[], int]:
     def fill(block: List[int], base: int) -> None:
-        for byte in range(256):
-            block[byte] = states.later(base + byte, _evex_third(states, prefixes, first, byte & 0x87))
+        states.all_later(block, base, lambda byte: _evex_third(states, prefixes, first, byte & 0x87))
 
     return lambda: states.state(("evex", first, prefixes), fill)
 
 
-def _evex_third(states: States, prefixes: Prefixes, first: int, second: int) -> Callable[[], int]:
-    def fill(block: List[int], base: int) -> None:
-        for byte in range(256):
-            vector = Vector(
-                "evex",
-                first & 7,
-                PP[second & 3],
-                second >> 7,
-                byte >> 5 & 3,
-                b=bool(byte & 16),
-                b4=bool(first & 8),
-                x4=not second & 4,
-            )
-            block[byte] = states.later(base + byte, _opcodes_after(states, vector, prefixes))
+def _evex_third(states: States, prefixes: Prefixes, first: int, second: int) -> int:
+    def after(byte: int) -> int:
+        vector = Vector(
+            "evex",
+            first & 7,
+            PP[second & 3],
+            second >> 7,
+            byte >> 5 & 3,
+            b=bool(byte & 16),
+            b4=bool(first & 8),
+            x4=not second & 4,
+        )
+        return _opcodes(states, vector, prefixes)
 
-    return lambda: states.state(("evex", first, second, prefixes), fill)
+    def fill(block: List[int], base: int) -> None:
+        states.all_later(block, base, after)
+
+    return states.state(("evex", first, second, prefixes), fill)
 
 
 def _opcodes_after(states: States, vector: Vector, prefixes: Prefixes) -> Callable[[], int]:
@@ -150,12 +152,8 @@ def _opcodes(states: States, vector: Vector, prefixes: Prefixes) -> int:
         # Legacy instructions: pp = 66 and W are the operand size, as in their older form.
         around = around._replace(operand16=vector.prefix == "66", rex=vector.w)
 
-    def build(opcode: int) -> Callable[[], int]:
-        return lambda: _opcode(states, vector, around, opcode)
-
     def fill(block: List[int], base: int) -> None:
-        for opcode in range(256):
-            block[opcode] = states.later(base + opcode, build(opcode))
+        states.all_later(block, base, lambda opcode: _opcode(states, vector, around, opcode))
 
     def explain(opcode: int) -> Identity:
         return identity_of(_fitting(states, vector, around, vector.encoding, opcode)[0])
