@@ -16,7 +16,8 @@ _MARKS = {
     Verdict.UNPROVEN: "⚠️",
     Verdict.VIOLATION: "❌",
 }
-_SHOWN = 50  # findings of one file; a step summary is cut off by its host after 1 MiB
+_SHOWN = 50  # findings of one file
+_LIMIT = 900_000  # bytes of the whole: GitHub takes no step summary above 1 MiB, and a step may write several
 
 
 def render(report: Report) -> str:
@@ -24,7 +25,16 @@ def render(report: Report) -> str:
     lines: List[str] = []
     for entry in report.inputs:
         lines += [*_input(entry), ""]
-    return "\n".join(lines) if lines else "Nothing to scan.\n"
+    return _cut("\n".join(lines)) if lines else "Nothing to scan.\n"
+
+
+def _cut(text: str) -> str:
+    """*text*, or as many whole lines of it as fit, and a sentence that says so."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= _LIMIT:
+        return text
+    kept = data[:_LIMIT].rpartition(b"\n")[0].decode("utf-8")
+    return f"{kept}\n\n… The rest does not fit into a page like this one; `--format json` gives everything.\n"
 
 
 def _input(entry: InputReport) -> List[str]:

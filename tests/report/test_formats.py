@@ -234,6 +234,25 @@ def test_markdown_keeps_names_from_becoming_markup(name: str) -> None:
     assert "<" not in outside
 
 
+def test_markdown_stays_below_what_a_step_summary_may_hold() -> None:
+    many = [replace(VIOLATION, function=f"f{number}" + "x" * 200, ground="word " * 100) for number in range(50)]
+    files = [replace(file_of(*many), path=f"pkg/f{number}.so") for number in range(60)]
+    rendered = report.render(report_of(*files), "markdown")
+    assert 800_000 < len(rendered.encode()) < 1_000_000
+    assert rendered.endswith(
+        "|\n\n… The rest does not fit into a page like this one; `--format json` gives everything.\n"
+    )
+    assert "does not fit" not in report.render(report_of(*files[:5]), "markdown")
+
+
+def test_html_of_thousands_of_findings_stays_small() -> None:
+    many = [replace(VIOLATION, function=f"function_{number}", address=number) for number in range(5000)]
+    rendered = report.render(report_of(file_of(*many)), "html")
+    assert len(rendered) < 300_000
+    assert rendered.count("<article>") == 200
+    assert "… and 4,800 findings more; the JSON report has them all." in rendered
+
+
 class Page(HTMLParser):
     """Checks that tags nest, and collects what the tests look at."""
 
