@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from baseline_build import isa  # noqa: E402
 from baseline_build.config import tables  # noqa: E402
+from baseline_build.report import codes as explanations  # noqa: E402
 
 COMMANDS = ("scan", "repair", "run", "mark", "vendor", "verify", "config", "explain")
 
@@ -51,10 +53,23 @@ def settings() -> str:
 def codes() -> str:
     """All messages' explanations, as ``baseline-build explain CODE`` prints them."""
     parts = ["# Codes\n", "Every message carries a code; `baseline-build explain CODE` prints the text below.\n"]
-    for path in sorted((ROOT / "baseline_build" / "codes").glob("BB*.txt")):
-        title, _, body = path.read_text(encoding="utf-8").partition("\n")
-        parts.append(f"## {path.stem}: {title.strip()}\n\n```text\n{body.strip()}\n```\n")
+    for name in explanations.known():
+        told = explanations.explanation(name)
+        assert told is not None
+        blocks = [f"```text\n{one}\n```" if one.startswith(" ") else _prose(one) for one in told.blocks]
+        parts.append("\n\n".join([f"## {name}: {_prose(told.title)}", *blocks]) + "\n")
     return "\n".join(parts)
+
+
+def _prose(text: str) -> str:
+    """*text* as Markdown: what stands between backticks is code, so are options, and nothing else is markup."""
+    pieces = re.split(r"(``.+?``|`.+?`|(?<![\w-])--?[a-zA-Z][\w-]*(?:=[\w.…-]+)?)", text)
+    for place, piece in enumerate(pieces):
+        if place % 2 == 0:
+            pieces[place] = re.sub(r"([\\*_<>\[\]])", r"\\\1", piece)
+        elif not piece.startswith("`"):
+            pieces[place] = f"`{piece}`"
+    return "".join(pieces)
 
 
 def json_report() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import zipfile
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
@@ -16,6 +17,8 @@ from .options import Arguments as Shared
 from .options import Parser, nearest
 
 _PLACE = re.compile(r"^(?P<file>.+?)(?:!(?P<member>.+?))?\+(?P<address>0[xX][0-9a-fA-F]+)$")
+
+_READABLE = 100  # columns of a text that is read from beginning to end, however wide the terminal is
 
 _EPILOG = """\
 examples:
@@ -48,16 +51,23 @@ def main(argv: Sequence[str], console: Console) -> int:
             told = codes.explanation(code)
             console.result(f"{code}  {told.title if told else ''}\n")
         return 0
-    texts = [_code(one) if re.fullmatch(r"[bB][bB]\d+", one) else _address(one, console) for one in arguments.subjects]
+    texts = [
+        _code(one, min(console.width, _READABLE)) if re.fullmatch(r"[bB][bB]\d+", one) else _address(one, console)
+        for one in arguments.subjects
+    ]
     console.result("\n".join(texts))
     return 0
 
 
-def _code(name: str) -> str:
+def _code(name: str, width: int) -> str:
     told = codes.explanation(name.upper())
     if told is None:
         raise ConfigError("BB257", f"there is no code {name.upper()}", fix="list all codes: baseline-build explain")
-    return f"{told.code}: {told.title}\n\n{told.text}\n"
+    texts = [
+        block if block.startswith(" ") else textwrap.fill(block, width, break_long_words=False, break_on_hyphens=False)
+        for block in told.blocks
+    ]
+    return "\n\n".join([f"{told.code}: {told.title}", *texts]) + "\n"
 
 
 def _address(subject: str, console: Console) -> str:

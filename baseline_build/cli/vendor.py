@@ -65,7 +65,7 @@ def main(argv: Sequence[str], console: Console) -> int:
             console.result(f"{pin.tree}: {pin.name} {pin.version} ({pin.licence}), {pin.purl}\n")
             console.result(f"  from {pin.archive.file}, sha256 {pin.archive.sha256}\n")
             if pin.patches:
-                console.result(
-                    f"  {len(pin.patches)} patches" + (f", close {', '.join(closes)}" if closes else "") + "\n"
-                )
+                verb = "closes" if len(pin.patches) == 1 else "close"
+                told = f", {verb} {', '.join(closes)}" if closes else ""
+                console.result(f"  {len(pin.patches)} patch{'' if len(pin.patches) == 1 else 'es'}{told}\n")
     return 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 FOLDER = Path(__file__).parent.parent / "codes"
 
@@ -21,6 +22,16 @@ class Explanation:
     code: str
     title: str
     text: str
+
+    @property
+    def blocks(self) -> Tuple[str, ...]:
+        """The text in pieces: paragraphs of one line each, and indented lines as they stand."""
+        found: List[str] = []
+        for block in re.split(r"\n\s*?\n", self.text):
+            lines = block.splitlines()
+            listed = lines[0].startswith(" ")
+            found.append("\n".join(lines) if listed else " ".join(line.strip() for line in lines))
+        return tuple(found)
 
 
 def explanation(code: str) -> Optional[Explanation]:

@@ -154,7 +154,8 @@ def _make(pin: Pin, folder: Path, report: Report, environ: Mapping[str, str]) ->
         raise SourceError(
             "BB311", f"cannot write the tree: {error}", where=str(folder), fix="make room, or check the permissions"
         ) from error
-    report(f"{pin.tree}: {pin.name} {pin.version}, {len(record.files)} files, {len(record.patches)} patches")
+    patches = f"{len(record.patches)} patch{'' if len(record.patches) == 1 else 'es'}"
+    report(f"{pin.tree}: {pin.name} {pin.version}, {len(record.files)} files, {patches}")
 
 
 def _unpack_and_patch(pin: Pin, file: Path, fresh: Path, report: Report) -> stamp.Stamp:
