@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,35 @@ pytestmark = pytest.mark.build
 def read(text: str) -> Any:
     yaml = pytest.importorskip("yaml")
     return yaml.safe_load(text)
+
+
+def test_each_cpython_that_the_metadata_admits_is_tried() -> None:
+    """From ``requires-python`` on without a gap; the newest is the one that the page on native binaries names."""
+    tomllib = pytest.importorskip("tomllib") if sys.version_info >= (3, 11) else pytest.importorskip("tomli")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    oldest = int(re.fullmatch(r">=3\.(\d+)", settings["project"]["requires-python"])[1])  # type: ignore[index]
+    tried = [int(one) for one in re.findall(r"\bcp3(\d+)-\*", settings["tool"]["cibuildwheel"]["build"])]
+    assert tried == list(range(oldest, tried[-1] + 1))
+    page = (DOCS / "explanation" / "native-binaries.md").read_text(encoding="utf-8")
+    assert f"`cp3{oldest}-abi3` wheel serves 3.{oldest} and every newer version" in page
+    assert re.search(rf"up\s+to 3\.{tried[-1]}\.", page)
+    tool = tomllib.loads((ROOT / "baseline_build" / "pyproject.toml").read_text(encoding="utf-8"))
+    assert tool["project"]["requires-python"] == settings["project"]["requires-python"]
+
+
+def test_the_recipe_for_cibuildwheel_is_ours() -> None:
+    """The page's commands are this project's, which the cibuildwheel tier runs, but for where the tool comes from."""
+    tomllib = pytest.importorskip("tomllib") if sys.version_info >= (3, 11) else pytest.importorskip("tomli")
+    page = (DOCS / "how-to" / "cibuildwheel.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    told = tomllib.loads(recipe)["tool"]["cibuildwheel"]
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["cibuildwheel"]
+    assert told["before-build"].replace("baseline-build[repair]", "{project}/baseline_build") == ours["before-build"]
+    assert [one.replace("baseline-build", "./baseline_build") for one in told["linux"]["audit-requires"]] == ours[
+        "linux"
+    ]["audit-requires"]
+    for name in ("repair-wheel-command", "audit-command"):
+        assert told["linux"][name] == ours["linux"][name]
 
 
 def run(lines: List[str], folder: Path, environ: Dict[str, str]) -> int:
