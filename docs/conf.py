@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 autodoc_typehints = "none"  # the docstrings say what the types mean; the signatures are checked by mypy
 autodoc_class_signature = "separated"
+autodoc_default_options = {"exclude-members": "__new__"}
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
@@ -24,6 +25,7 @@ html_theme = "furo"
 html_title = "baseline-build"
 html_theme_options = {"top_of_page_buttons": []}
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_js_files = ["accessible.js"]
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sysconfig
 from pathlib import Path
 from typing import Callable, Dict
 
+from tests.conftest import ROOT
 from tests.repair.wheels import compile_file, make_wheel, x86_only
 
 _PYTHON = """
@@ -77,10 +79,21 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-_MAKERS: Dict[str, Callable[[Path, str], None]] = {"fastsum": _fastsum, "chooser": _chooser, "marked": _marked}
+def _checkout(folder: Path, name: str) -> None:
+    """The tool's own folder, as a checkout has it."""
+    shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.o", "build"))
+
+
+_MAKERS: Dict[str, Callable[[Path, str], None]] = {
+    "fastsum": _fastsum,
+    "chooser": _chooser,
+    "marked": _marked,
+    "baseline_build": _checkout,
+}
 
 
 def give(name: str, folder: Path) -> None:
     """Make the file *name* in *folder*; the part before the first dash says what it is."""
-    x86_only()
+    if name.endswith(".whl"):
+        x86_only()
     _MAKERS[name.partition("-")[0]](folder, name)

@@ -7,7 +7,7 @@ An HTML comment in front of a fenced block says what the block is:
   stands for the end of a line (the block shows the outcome);
 * ``<!-- run -->``: the block's ``$`` lines are run, each must end with 0 and print what stands below it;
 * ``<!-- fail -->``: the same, but the last command must fail;
-* ``<!-- elsewhere: TEST -->``: that file of the tests runs what the block shows, or what it shows is the text of.
+* ``<!-- elsewhere: TEST -->``: that test runs the commands; where the block shows output, it reads the page.
 
 ``<!-- given: NAME -->`` stands alone: the reader has the file NAME, see :mod:`.given`. In expected output ``…`` stands
 for any text.
@@ -18,11 +18,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
-_STEP = re.compile(r"<!-- (file|edit|run|fail)(?:: (.*?))? -->\n+(?:<!--.*?-->\n+)*```\w+\n(.*?)```", re.DOTALL)
+# The comment right before a block says what it is: an edit may stand before that one.
+_STEP = re.compile(r"<!-- (file|run|fail)(?:: (\S+))? -->\n+```\w+\n(.*?)```", re.DOTALL)
 _GIVEN = re.compile(r"<!-- given: (\S+) -->")
-_BLOCK = re.compile(r"(?:<!-- (\w+)(?:: (.*?))? -->\n+)?^[ ]*```console\n", re.MULTILINE)
+_BLOCK = re.compile(r"(?:<!-- (\w+)(?:: ([^\n]*?))? -->\n+)?^[ ]*```console\n(.*?)^[ ]*```", re.MULTILINE | re.DOTALL)
+_CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 _EDIT = re.compile(r"<!-- edit: (\S+) (.*?) -> (.*?) -->")
 
 
@@ -39,9 +42,7 @@ def steps(page: Path) -> List[Step]:
     """The steps of *page*, in order."""
     text = page.read_text(encoding="utf-8")
     found: List[Tuple[int, Step]] = [
-        (match.start(), Step(match.group(1), match.group(2) or "", match.group(3)))
-        for match in _STEP.finditer(text)
-        if match.group(1) != "edit"
+        (match.start(), Step(match.group(1), match.group(2) or "", match.group(3))) for match in _STEP.finditer(text)
     ]
     found += [
         (match.start(), Step("edit", match.group(1), f"{match.group(2)}\0{match.group(3)}".replace("\\n", "\n")))
@@ -51,10 +52,20 @@ def steps(page: Path) -> List[Step]:
     return [step for _, step in sorted(found, key=lambda item: item[0])]
 
 
-def consoles(page: Path) -> List[Tuple[str, str]]:
-    """What the console blocks of *page* are marked as, and the mark's argument; an empty text for an unmarked one."""
+def consoles(page: Path) -> List[Tuple[str, str, str]]:
+    """What the console blocks of *page* are marked as, the mark's argument, and the text of the block.
+
+    The mark of an unmarked block is empty.
+    """
     text = page.read_text(encoding="utf-8")
-    return [(match.group(1) or "", match.group(2) or "") for match in _BLOCK.finditer(text)]
+    return [(match.group(1) or "", match.group(2) or "", match.group(3)) for match in _BLOCK.finditer(text)]
+
+
+def shown(name: str) -> Dict[str, str]:
+    """The commands in the console blocks of the page called *name*, each with the output below it."""
+    (page,) = _DOCS.rglob(name)
+    blocks = _CONSOLE.findall(page.read_text(encoding="utf-8"))
+    return {command: output.strip() for block in blocks for command, output in commands(block)}
 
 
 def commands(block: str) -> List[Tuple[str, str]]:

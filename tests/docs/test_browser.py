@@ -15,6 +15,9 @@ from tests.browser import Browser
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
+_WANTED = "document.querySelector('.search a[href*=dispatch-and-waivers]')"
+_LOOK = f"const look = () => {_WANTED} || Date.now() > end ? done({_WANTED} !== null) : setTimeout(look, 50)"
+_FOUND = f"done => {{ const end = Date.now() + 20000; {_LOOK}; look() }}"
 PAGES = sorted(path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md"))
 
 
@@ -39,12 +42,23 @@ def test_page(browser: Browser, axe: str, site: Path, page: str) -> None:
         assert (browser.complaints, browser.fetched) == ([], [])
 
 
+@pytest.mark.parametrize(("page", "query"), [("search", ""), ("search", "?q=waiver"), ("genindex", "")])
+def test_what_the_theme_adds(browser: Browser, axe: str, site: Path, page: str, query: str) -> None:
+    for width, scheme in ((1400, "light"), (400, "dark")):
+        browser.look(width, scheme)
+        browser.open(site / f"{page}.html", query)
+        if query:
+            browser.evaluate(f"new Promise({_FOUND})")
+        assert browser.evaluate("document.querySelectorAll('h1').length") == 1
+        assert browser.violations(axe) == [], (width, scheme)
+        assert browser.evaluate("document.documentElement.scrollWidth > innerWidth") is False, (width, scheme)
+        assert (browser.complaints, browser.fetched) == ([], [])
+
+
 def test_search_works_without_a_network(browser: Browser, site: Path) -> None:
     browser.look(1400, "light")
     browser.open(site / "search.html", "?q=waiver")
-    wanted = "document.querySelector('.search a[href*=dispatch-and-waivers]')"
-    look = f"const look = () => {wanted} || Date.now() > end ? done({wanted} !== null) : setTimeout(look, 50)"
-    assert browser.evaluate(f"new Promise(done => {{ const end = Date.now() + 20000; {look}; look() }})") is True
+    assert browser.evaluate(f"new Promise({_FOUND})") is True
     assert (browser.complaints, browser.fetched) == ([], [])
 
 

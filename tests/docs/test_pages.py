@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
@@ -13,6 +16,7 @@ import pytest
 from tests.conftest import ROOT, Installed
 from tests.docs.given import give
 from tests.docs.pages import Step, commands, consoles, matches, steps
+from tests.repair.wheels import x86_only
 from tests.tools import require_tool
 
 DOCS = ROOT / "docs"
@@ -103,17 +107,62 @@ def test_the_python_interface_is_typed(tmp_path: Path) -> None:
         assert ('"Verdict" has no attribute "valeu"' in result.stdout) is (status == 1)
 
 
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+
+
 def test_every_console_block_is_run_somewhere() -> None:
-    pages = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-    unmarked = [page.name for page in pages for kind, _ in consoles(page) if not kind]
-    assert unmarked == []
-    named = {argument for page in pages for kind, argument in consoles(page) if kind == "elsewhere"}
-    assert {name for name in named if not (ROOT / name).is_file()} == set()
+    tried = {parameter.values[0] for parameter in followed()}
+    tried |= {DOCS / "tutorial" / "first-wheel.md", DOCS / "explanation" / "native-binaries.md", ROOT / "README.md"}
+    for page in PAGES:
+        marked = [(kind, argument) for kind, argument, _ in consoles(page)]
+        assert {kind for kind, _ in marked} <= {"run", "fail", "elsewhere"}, page
+        run = [kind for kind, _ in marked if kind != "elsewhere"]
+        assert run == [step.kind for step in steps(page) if step.kind in {"run", "fail"}], page
+        assert not run or page in tried, page
+
+
+def test_output_shown_elsewhere_is_compared_there() -> None:
+    """A test that a block names runs its commands; it reads the page where the block shows what they print."""
+    for page in PAGES:
+        for kind, argument, text in consoles(page):
+            if kind != "elsewhere":
+                continue
+            test = (ROOT / argument).read_text(encoding="utf-8")
+            if any(output for _, output in commands(text)):
+                assert f'shown("{page.name}")' in test, page
+
+
+def visible(text: str) -> str:
+    """*text* without comments and code blocks."""
+    return re.sub(r"<!--.*?-->|^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_reader_sees_which_file_a_block_belongs_to() -> None:
+    for page in sorted(DOCS.rglob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"<!-- file: (\S+) -->", text):
+            assert visible(text[: match.start()]).rstrip().endswith(f"`{match.group(1)}`:"), (page, match.group(1))
+        for match in re.finditer(r"<!-- edit: (\S+) .*-->\n```", text):
+            paragraph = visible(text[: match.start()]).rstrip().rpartition("\n\n")[2]
+            assert f"`{match.group(1)}`" in paragraph, (page, match.group(1))
+
+
+@pytest.mark.build
+def test_the_readme_word_for_word(example_wheel: Path, tmp_path: Path) -> None:
+    """With a new environment and what its first command writes, ``dist``: see ``example_wheel``."""
+    x86_only()
+    (tmp_path / "dist").mkdir()
+    shutil.copy(example_wheel, tmp_path / "dist")
+    give("baseline_build", tmp_path)
+    venv.create(tmp_path / "venv", with_pip=True)
+    environ = dict(os.environ, PATH=os.pathsep.join([str(tmp_path / "venv" / "bin"), os.environ["PATH"]]))
+    todo = steps(ROOT / "README.md")
+    assert [step.kind for step in todo] == ["run", "run"]
+    for step in todo:
+        follow(step, tmp_path, environ)
 
 
 def test_the_architecture_page_names_every_room() -> None:
-    import re
-
     text = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
@@ -129,8 +178,6 @@ def test_generated_pages_are_current() -> None:
 
 
 def test_every_code_raised_has_an_explanation() -> None:
-    import re
-
     known = {path.stem for path in (ROOT / "baseline_build" / "codes").glob("BB*.txt")}
     used = set()
     for path in (ROOT / "baseline_build").rglob("*.py"):
