@@ -244,6 +244,17 @@ def test_explain_a_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("BB515: An instruction above the level was run\n\n")
 
 
+def test_explanations_fit_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = []
+    for columns in ("80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["explain", *known()]) == 0
+        longest.append(max(map(len, capsys.readouterr().out.splitlines())))
+    assert longest[0] <= 80 < longest[1] <= 100
+    assert main(["explain", "BB301"]) == 0
+    assert "\n\n  schema = 1\n  name, version, purl" in capsys.readouterr().out  # what is set apart stays so
+
+
 def test_explain_an_address(baseline: Call, bad: Path) -> None:
     found = json.loads(baseline("scan", "bad", "--format", "json").out)["inputs"][0]["files"][0]["findings"][0]
     said = baseline("explain", f"bad+{found['address']}")
