@@ -267,7 +267,7 @@ def _examined(
     if found.asking is not None and not any(one.detects for one in examined):
         found.notes.append(
             f"{found.asking} seems to ask what the CPU can do; it may choose among the native modules, "
-            "so that no test inside of them proves nothing"
+            "so that the lack of a test inside of them proves nothing"
         )
     brought: FrozenSet[str] = frozenset()
     if asked and found.asking is None and any(one.imported for one in examined):

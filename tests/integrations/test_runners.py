@@ -43,4 +43,4 @@ def test_it_runs(runner: str, wheel: Path, tmp_path: Path) -> None:
     environ.pop("PYTHONPATH", None)
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("runs on: any CPU, there is no native code\n")
+    assert done.stdout.startswith("runs on: any ")

@@ -86,7 +86,7 @@ def test_a_required_package_that_asks_may_choose_among_the_modules(
         (note,) = report.inputs[0].notes
         assert note == (
             f"the package {project}, which the metadata requires, seems to ask what the CPU can do; it may choose "
-            "among the native modules, so that no test inside of them proves nothing"
+            "among the native modules, so that the lack of a test inside of them proves nothing"
         )
 
 
