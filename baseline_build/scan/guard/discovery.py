@@ -20,7 +20,8 @@ from .results import Budget, ExhaustedError, Result
 from .users import users
 from .values import Value, join
 
-_TOTAL_STEPS = 3_000_000
+# Steps of interpretation for one file.
+TOTAL_STEPS = 3_000_000
 _RUN_STEPS = 250_000
 # What it costs to see that a result still holds.
 _RECALLED = 50
@@ -37,7 +38,7 @@ _MAX_USERS = 3000
 class Discovery:
     """Interprets what matters until nothing changes any more; ``results`` are by entry address."""
 
-    def __init__(self, program: Program, steps: int = _TOTAL_STEPS) -> None:
+    def __init__(self, program: Program, steps: int = TOTAL_STEPS) -> None:
         self.program = program
         self.steps = self.budget = steps
         self.analysis = Analysis(program, Budget(0))
@@ -70,7 +71,7 @@ class Discovery:
         self._drain()
         for _ in range(_MAX_ROUNDS):
             before = self._found()
-            if self.steps < _TOTAL_STEPS // 3:
+            if self.steps < self.budget // 3:
                 break
             self._begin_again()
             self._drain()

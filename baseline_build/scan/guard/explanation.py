@@ -77,6 +77,12 @@ def _test_above(reach: Reach, start: Node, needed: int) -> Optional[str]:
     return None
 
 
+def listed(words: Sequence[str], most: int = 3) -> str:
+    """The first of *words*, and how many more there are."""
+    more = len(words) - most
+    return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
+
+
 def names(reach: Reach, way: Sequence[Step]) -> Tuple[str, ...]:
     """The functions on *way*, outermost first."""
     found: List[str] = []

@@ -9,7 +9,8 @@ from ...isa import Machine, baseline_of
 from ..code import Code, Mark
 from ..model import Verdict
 from . import choice, detection, explanation
-from .discovery import Discovery
+from .discovery import TOTAL_STEPS, Discovery
+from .first_load import FirstLoaded, run_at_first
 from .importing import run_on_import
 from .lateness import Late, late_marks
 from .loading import Loaded, run_on_load
@@ -27,6 +28,10 @@ _CHOSEN = (
     "cannot be followed"
 )
 _ON_LOAD = "it runs when the file is loaded, on every path from the {root}"
+_AT_FIRST = (
+    "it runs when the file is loaded: on every path from the {root} that the first values of the variables it asks "
+    "leave open ({variables})"
+)
 _ON_IMPORT = (
     "the package imports this module in any case, and no import of it succeeds without this, from the {root} on"
 )
@@ -54,18 +59,20 @@ def judge(
     *,
     detected_elsewhere: bool = False,
     imported: bool = False,
+    steps: int = TOTAL_STEPS,
 ) -> Tuple[Judgement, ...]:
     """Judge *marks*, the instructions of *image* above the promised level.
 
     :param detected_elsewhere: whether another module or library of the same wheel asks what the CPU can do.
     :param imported: whether it is an extension module that its package imports without any condition.
+    :param steps: how many steps of interpretation may be spent on it.
     """
     if not marks:
         return ()
     if image.machine not in _LIFTED:
         detected = detected_elsewhere or detection.detects(code)
         return tuple(_without_analysis(image, marks, detected=detected))
-    judged = _Judge(image, code, marks, detected_elsewhere=detected_elsewhere, imported=imported)
+    judged = _Judge(image, code, marks, detected_elsewhere=detected_elsewhere, imported=imported, steps=steps)
     return tuple(judged.judgements())
 
 
@@ -93,13 +100,21 @@ class _Judge:
     """Judges one file; what is costly is computed when it is first asked for."""
 
     def __init__(
-        self, image: Image, code: Code, marks: Sequence[Mark], *, detected_elsewhere: bool, imported: bool
+        self,
+        image: Image,
+        code: Code,
+        marks: Sequence[Mark],
+        *,
+        detected_elsewhere: bool,
+        imported: bool,
+        steps: int,
     ) -> None:
         self.program = Program(image, code)
         level = baseline_of(image.machine)
         self.always = level.features if level is not None else frozenset()
         self.detected_here = detection.detects(code)
         self.detected = self.detected_here or detected_elsewhere
+        self.steps = steps
         self.imported = imported and not self.detected_here
         self.groups: Dict[_Group, List[Mark]] = {}
         for mark in marks:
@@ -107,6 +122,7 @@ class _Judge:
             self.groups.setdefault((start, mark.features), []).append(mark)
         self.marks = sorted(marks)
         self.loaded: Dict[int, Loaded] = {}
+        self.first: Dict[int, FirstLoaded] = {}
         self.brought: Dict[int, Loaded] = {}
         self.late: Dict[int, Late] = {}
         self.ways: Optional[OpenWays] = None
@@ -118,10 +134,11 @@ class _Judge:
             return
         addresses = [mark.address for mark in self.marks]
         self.loaded = {found.address: found for found in run_on_load(self.program, addresses)}
+        self.first = {found.loaded.address: found for found in run_at_first(self.program, addresses, self.loaded)}
         if self.imported:
             self.brought = {found.address: found for found in run_on_import(self.program, addresses)}
         if not self._above_as_a_whole():
-            discovery = Discovery(self.program)
+            discovery = Discovery(self.program, self.steps)
             discovery.discover()
             self.ways = OpenWays(Reach(discovery))
             self._find_late()
@@ -171,6 +188,12 @@ class _Judge:
             found = self.loaded[on_load[0].address]
             ground = _ON_LOAD.format(root=found.path[0])
             return self._violation(start, features, _first(on_load, members), ground, found.path, _FIX)
+        first = [mark for mark in members if mark.address in self.first]
+        if first:
+            run = self.first[first[0].address]
+            names = explanation.listed(sorted(variable.name for variable in run.variables))
+            ground = _AT_FIRST.format(root=run.loaded.path[0], variables=names)
+            return self._violation(start, features, _first(first, members), ground, run.loaded.path, _FIX)
         brought = [mark for mark in members if mark.address in self.brought]
         if brought:
             found = self.brought[brought[0].address]

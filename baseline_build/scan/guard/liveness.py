@@ -89,7 +89,7 @@ def _uses(step: Step, register: int) -> Tuple[bool, bool]:
         for operand in _read_operands(operation):
             if register in _registers(operand):
                 return True, False
-        written = written or _overwrites(operation, register)
+        written = written or overwrites(operation, register)
     return False, written
 
 
@@ -112,7 +112,8 @@ def _registers(operand: Operand) -> Iterator[int]:
         yield from (number for number in operand[1:3] if number is not None)
 
 
-def _overwrites(operation: Operation, register: int) -> bool:
+def overwrites(operation: Operation, register: int) -> bool:
+    """Whether *operation* puts something else into *register*, all of it."""
     kind = operation[0]
     if kind not in _TARGETS:
         return False
