@@ -37,7 +37,7 @@ def test_a_static_program_takes_a_part_of_the_steps(tmp_path: Path) -> None:
     source.write_text("int main(void) { return 0; }\n")
     subprocess.run([require_tool("gcc"), "-O2", "-static", str(source), "-o", str(program)], check=True)
     used, budget = steps(program)
-    assert 3 * used < budget
+    assert 4 * used < 3 * budget
 
 
 @pytest.mark.parametrize("name", ["cached", "structure"])

@@ -9,7 +9,7 @@ hands, does, and then the variable tells nothing any more.
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Container, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from . import arithmetic
 from .fields import is_field
@@ -79,9 +79,11 @@ class Cells:
         self.version += 1
         return before
 
-    def add(self, owner: int, stores: Sequence[Store], repeats: int) -> bool:
+    def add(self, owner: int, stores: Sequence[Store], repeats: int, answers: Container[int]) -> bool:
         """*owner* stores this too; whether that is new and changes what it reads itself.
 
+        :param answers: variables it reads, where it asks the CPU itself. What comes from the answer makes one of them
+            a cell even where its meaning is lost: perhaps only because the variable was none (``active |= answer``).
         :param repeats: how often that was so; then sets that still grow are described bit by bit.
         """
         owned = self._owned.setdefault(owner, set())
@@ -100,7 +102,7 @@ class Cells:
                 owners[owner] = after
                 self.version += 1
                 again = again or owner in self._readers_of(address, size)
-                if address not in self._cells and after.informed:
+                if address not in self._cells and (after.informed or (address in answers and after.tainted)):
                     self._cells.add(address)
                     self.fresh.append(address)
         return again

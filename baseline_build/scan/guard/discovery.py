@@ -207,7 +207,7 @@ class Discovery:
             for repeats in range(_MAX_REPEATS):
                 result = self._run(entry)
                 # What it stores may change what it reads: begin again with that, until nothing is new.
-                if result is None or not cells.add(entry, result.stores, repeats):
+                if result is None or not cells.add(entry, result.stores, repeats, result.reads if result.asks else ()):
                     break
             else:
                 result = None
