@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -47,3 +48,13 @@ def untar(archive: Path, folder: Path) -> None:
         if hasattr(tarfile, "data_filter"):
             tar.extraction_filter = tarfile.data_filter
         tar.extractall(folder)
+
+
+def bare_needs(folder: Path) -> Path:
+    """A folder with what the backend itself imports and nothing else that is installed, for an interpreter's path."""
+    folder.mkdir()
+    for name in ("elftools", "packaging", "tomli"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations:
+            (folder / name).symlink_to(next(iter(spec.submodule_search_locations)))
+    return folder

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import venv
 from pathlib import Path
 
 import pytest
 
 from tests.repair.wheels import compile_file, make_wheel, x86_only
+from tests.tools import bare_needs
 
 from .conftest import ROOT, Call
 
@@ -40,12 +40,7 @@ def test_working_folder_is_gone(baseline: Call, wheel: Path, tmp_path: Path) -> 
 
 def test_no_pip_to_fetch_with(baseline: Call, tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
-    needed = tmp_path / "needed"
-    needed.mkdir()
-    for name in ("elftools", "packaging", "tomli"):
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations:
-            (needed / name).symlink_to(next(iter(spec.submodule_search_locations)))
+    needed = bare_needs(tmp_path / "needed")
     # env starts the bare interpreter in place of the one that runs the tests.
     bare = ("sh", "-c", f'shift; exec "{tmp_path}/bare/bin/python" "$@"', "sh")
     environ = {"PATH": str(tmp_path / "bare" / "bin") + ":/usr/lib/none", "PYTHONPATH": f"{ROOT}:{needed}"}

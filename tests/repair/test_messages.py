@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from baseline_build.errors import ConfigError, ToolError
 from baseline_build.repair import auditwheel, repair_wheel
 from baseline_build.repair.marking import declaring
+from tests.tools import bare_needs
 
 from .wheels import compile_file, make_wheel, x86_only
 
@@ -22,12 +22,7 @@ INSTALL = "\n  fix: pip install 'auditwheel>=5.4,<7'"
 
 def test_no_auditwheel(tmp_path: Path) -> None:
     # -I -S: nothing is installed but what the backend itself needs, as in a new environment.
-    needed = tmp_path / "needed"
-    needed.mkdir()
-    for name in ("elftools", "packaging", "tomli"):
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.submodule_search_locations:
-            (needed / name).symlink_to(next(iter(spec.submodule_search_locations)))
+    needed = bare_needs(tmp_path / "needed")
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(needed)!r}]\n"
         "from baseline_build.errors import ToolError\n"
