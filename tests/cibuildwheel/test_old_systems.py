@@ -9,7 +9,7 @@ import pytest
 
 from tests.cibuildwheel.images import Image, Workshop
 from tests.conftest import ROOT
-from tests.platforms.building import build, repair
+from tests.platforms.building import Interpreter, build, repair
 from tests.platforms.cells import ROWS, Cell
 
 pytestmark = pytest.mark.cibuildwheel
@@ -19,7 +19,7 @@ OLDEST = Image("bullseye")  # glibc 2.31, Python 3.9
 
 def test_a_wheel_built_by_zig_runs_on_the_oldest_debian(workshop: Workshop, tmp_path: Path) -> None:
     cell = Cell(f"cp{sys.version_info[0]}{sys.version_info[1]}", next(r for r in ROWS if str(r) == "x86_64-gnu-zig"))
-    built = build(cell, sys.executable, tmp_path / "built")
+    built = build(cell, Interpreter(sys.executable), tmp_path / "built")
     wheel = repair(built.wheel, tmp_path / "repaired")
     assert "manylinux_2_17_x86_64" in wheel.name
     script = f"""

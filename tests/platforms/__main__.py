@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import List
 
 from tests.foreign_python import unpacked_python
+from tests.musl_python import musl_python
 
-from .building import ROOT, RefusedError, build, interpreter, repair, verdict
+from .building import ROOT, Interpreter, RefusedError, build, repair, verdict
 from .cells import Cell, chosen
 from .results import RESULTS, TABLE, Result, read, render, write
-from .running import runs_of
+from .roots import of_cell
+from .running import Foreign, runs_of
 
 
-def attempt(cell: Cell, python: str, scratch: Path) -> Result:
+def attempt(cell: Cell, python: Interpreter, scratch: Path) -> Result:
     """Build, repair, scan and run *cell*; a step that refuses ends it, and that is its result."""
     facts = Result(str(cell), made=_provenance())
     built = repaired = None
@@ -34,7 +36,7 @@ def attempt(cell: Cell, python: str, scratch: Path) -> Result:
         built = build(cell, python, scratch / "built")
         repaired = repair(built.wheel, scratch / "repaired")
         found = verdict(repaired)
-        runs = runs_of(cell, repaired, python, scratch, _arm_root)
+        runs = runs_of(cell, repaired, python, scratch, Foreign(_arm_root, _musl_root))
         trouble = ""
     except RefusedError as error:
         found, runs, trouble = "", (), str(error)
@@ -51,9 +53,16 @@ def attempt(cell: Cell, python: str, scratch: Path) -> Result:
     )
 
 
+def _cache() -> Path:
+    return Path(os.environ.get("BASELINE_BUILD_TEST_CACHE") or Path.home() / ".cache" / "baseline-build-tests")
+
+
 def _arm_root() -> Path:
-    home = os.environ.get("BASELINE_BUILD_TEST_CACHE") or Path.home() / ".cache" / "baseline-build-tests"
-    return unpacked_python(Path(home) / "arm64-python")
+    return unpacked_python(_cache() / "arm64-python")
+
+
+def _musl_root(machine: str) -> Path:
+    return musl_python(_cache() / "musl-python", machine)
 
 
 def _provenance() -> str:
@@ -72,9 +81,10 @@ def run(words: List[str]) -> int:
     """Try the cells that *words* choose, keep their results; 1 when one of them went wrong."""
     failed = False
     for cell in chosen(tuple(words)):
-        python = None if cell.obstacle else interpreter(cell.python)
+        obstacle = cell.obstacle or ("" if words else cell.patience)
+        python = None if obstacle else of_cell(cell, _cache())
         if python is None:
-            print(f"{cell}: not tried: {cell.obstacle or 'no such interpreter'}")
+            print(f"{cell}: not tried: {obstacle or 'no such interpreter'}")
             continue
         with tempfile.TemporaryDirectory(prefix="baseline-build-cell-") as folder:
             result = attempt(cell, python, Path(folder))

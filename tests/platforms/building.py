@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,14 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Tuple
 
+from tests.cibuildwheel.copies import copy_project, extension_alone
+
 from .cells import Cell
 
 ROOT = Path(__file__).resolve().parents[2]
-_NAMES = {"cp39": "python3.9", "cp311": "python3.11", "cp313": "python3.13", "pp39": "pypy3", "pp311": "pypy3"}
-_ASK = (
-    "import sys; print({'cpython': 'cp', 'pypy': 'pp'}[sys.implementation.name] + '%d%d' % sys.version_info[:2]);"
-    "import pip, venv, ensurepip"
-)
 
 
 class RefusedError(Exception):
@@ -41,19 +37,29 @@ class Built:
     log: str
 
 
-def interpreter(tag: str) -> Optional[str]:
-    """The interpreter *tag* (``cp39``): of ``BASELINE_BUILD_TEST_PYTHONS`` (paths with colons between), or on PATH."""
-    named = os.environ.get("BASELINE_BUILD_TEST_PYTHONS", "").split(os.pathsep)
-    for candidate in (*filter(None, named), _NAMES[tag], "python3"):
-        path = shutil.which(candidate)
-        if path and _tag_of(path) == tag:
-            return path
-    return None
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python and how it is called.
 
+    :param path: of the program, in *root* where that is given.
+    :param enter: the words before it.
+    :param root: the folder that is its root, ``None`` for this machine's own.
+    """
 
-def _tag_of(path: str) -> str:
-    done = subprocess.run([path, "-c", _ASK], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    path: str
+    enter: Tuple[str, ...] = ()
+    root: Optional[Path] = None
+
+    def tried(self, *words: str, folder: Optional[Path] = None) -> subprocess.CompletedProcess[str]:
+        """What came of a call with *words*, in *folder*."""
+        command = [*self.enter, self.path, *words]
+        return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+    def call(self, *words: str) -> None:
+        """Call it with *words*. Raises RefusedError where it fails."""
+        done = self.tried(*words)
+        if done.returncode:
+            raise RefusedError(_telling(done.stdout + done.stderr))
 
 
 def environment(more: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
@@ -67,10 +73,23 @@ def environment(more: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
     return variables
 
 
-def build(cell: Cell, python: str, out: Path, more: Optional[Mapping[str, str]] = None) -> Built:
+def build(cell: Cell, python: Interpreter, out: Path, more: Optional[Mapping[str, str]] = None) -> Built:
     """``pip wheel`` of the example project for *cell* with the interpreter *python*. Raises RefusedError."""
+    project, more = _partial(out.parent, more) if cell.row.partial else (ROOT, more)
     settings = [part for key, value in cell.row.settings.items() for part in ("--config-settings", f"{key}={value}")]
-    command = [python, "-m", "pip", "-v", "wheel", str(ROOT), "--no-deps", "-w", str(out), *settings]
+    command = [
+        *python.enter,
+        python.path,
+        "-m",
+        "pip",
+        "-v",
+        "wheel",
+        str(project),
+        "--no-deps",
+        "-w",
+        str(out),
+        *settings,
+    ]
     begin = time.monotonic()
     done = subprocess.run(
         command, env=environment(more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -80,7 +99,23 @@ def build(cell: Cell, python: str, out: Path, more: Optional[Mapping[str, str]] 
     wheels = sorted(out.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         raise RefusedError(_telling(done.stdout))
-    return Built(wheels[0], seconds, "found in the cache" not in done.stdout, done.stdout)
+    compiled = not cell.row.partial and "found in the cache" not in done.stdout
+    return Built(wheels[0], seconds, compiled, done.stdout)
+
+
+def _partial(folder: Path, more: Optional[Mapping[str, str]]) -> Tuple[Path, Dict[str, str]]:
+    """The example project without its program in C++, and the variables that build it with Debian's ``musl-gcc``.
+
+    Debian calls musl ``libc.so``, the musllinux policies (PEP 656) ``libc.musl-MACHINE.so.1``: a library of that name
+    without contents is linked in its place. musl's loader takes itself for both.
+    """
+    project = copy_project(folder / "project")
+    extension_alone(project)
+    (folder / "stand-in").mkdir()
+    (folder / "stand-in" / "empty.c").touch()
+    command = ["musl-gcc", "-shared", "-nostdlib", "-Wl,-soname,libc.musl-x86_64.so.1", "empty.c", "-o", "libc.so"]
+    subprocess.run(command, cwd=folder / "stand-in", check=True)
+    return project, {**(more or {}), "CC": "musl-gcc", "CXX": "false", "LDFLAGS": f"-L{folder / 'stand-in'}"}
 
 
 def repair(wheel: Path, out: Path) -> Path:

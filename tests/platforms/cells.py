@@ -25,12 +25,22 @@ class Row:
     @property
     def settings(self) -> Dict[str, str]:
         """The settings of a build, as ``pip wheel -C`` takes them."""
-        if self.toolchain == "gcc":
+        if self.toolchain == "gcc" and not self.partial:
             return {}
         target = f"{self.machine}-linux-{self.libc}"
-        if self.toolchain == "gcc-cross":
+        if self.toolchain in ("gcc", "gcc-cross"):
             return {"target": target}
         return {"toolchain": "zig", "target": f"{target}.2.17" if self.libc == "gnu" else target}
+
+    @property
+    def partial(self) -> bool:
+        """Whether only the extension in C is built, without the program in C++."""
+        return (self.libc, self.toolchain) == ("musl", "gcc")
+
+    @property
+    def native_arm(self) -> bool:
+        """Whether it is built on ARM64 itself, by programs that are emulated here."""
+        return (self.machine, self.toolchain) == ("aarch64", "gcc") and self.libc == "gnu"
 
     @property
     def words(self) -> Tuple[str, str, str]:
@@ -67,22 +77,19 @@ class Cell:
     @property
     def obstacle(self) -> str:
         """Why ``run`` cannot try it on a Debian bookworm x86-64 machine; empty where it can."""
-        if self.row.libc == "musl" and self.row.toolchain == "gcc":
-            return "Debian's musl-gcc has no C++ library, and an Alpine image comes from a registry"
-        if (self.row.machine, self.row.toolchain) == ("aarch64", "gcc"):
-            return (
-                "the C++ compiler would run for an hour under emulation; tests/cibuildwheel/test_arm64.py builds, "
-                "repairs, scans and tests the extension alone, in an ARM64 image, for Debian's cp311"
-            )
-        if str(self.row) == "aarch64-musl-zig":
-            return (
-                "refused: zig's unwinder for ARM64, which C++ with musl takes in, has memtag, SVE and SME instructions "
-                "that no test of the CPU guards; tests/toolchain/test_target.py builds and repairs C for it"
-            )
-        if self.python == "pp311":
-            return "bookworm has no PyPy 3.11; tests/cibuildwheel builds, repairs, scans and tests the wheel of " + (
-                "this cell in trixie's image" if str(self.row) == "x86_64-gnu-gcc" else "x86_64-gnu-gcc only"
-            )
+        if self.row.partial and self.row.machine == "aarch64":
+            return "Debian's musl-gcc is for the machine it runs on, and an Alpine image comes from a registry"
+        if self.row.partial and self.python.startswith("pp"):
+            return "Debian's musl-gcc has no C++ library, and no PyPy for musl is here to run the extension alone"
+        if self.row.native_arm and self.python == "pp39":
+            return "no suite of Debian has PyPy 3.9 beside a PyPy 3.11: bookworm has the one, trixie the other"
+        return ""
+
+    @property
+    def patience(self) -> str:
+        """Why ``run`` tries it only when it is asked for by a word; empty where it need not be."""
+        if self.row.native_arm:
+            return "asked for by name only: the C++ compiler itself is emulated, which takes an hour"
         return ""
 
 

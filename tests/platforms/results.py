@@ -88,19 +88,22 @@ def render(results: Dict[str, Result]) -> str:
 def _short(cell: Cell, results: Dict[str, Result]) -> str:
     result = results.get(str(cell))
     if result is None:
-        return "not here, see below" if cell.obstacle else "not tried"
+        return "not here, see below" if cell.obstacle or cell.patience else "not tried"
     if result.trouble:
         return "refused" if not result.wheel else "failed"
     passed = sum(run.passed for run in result.runs)
-    return f"{_platform(result.repaired)}, {result.verdict}, {passed} of {len(result.runs)} runs"
+    part = "the extension alone, " if cell.row.partial else ""
+    return f"{_platform(result.repaired)}, {part}{result.verdict}, {passed} of {len(result.runs)} runs"
 
 
 def _long(cell: Cell, results: Dict[str, Result]) -> List[str]:
     result = results.get(str(cell))
     if result is None:
-        reason = cell.obstacle or "no such interpreter was there, or nobody asked for it"
+        reason = cell.obstacle or cell.patience or "no such interpreter was there, or nobody asked for it"
         return [f"- **{cell}**: not run: {reason}"]
-    facts = [f"{result.wheel} in {result.seconds:.0f} s ({'compiled' if result.compiled else 'from the cache'})"]
+    how = "compiled" if result.compiled else "from the cache"
+    how = "the extension alone: musl-gcc has no C++ library" if cell.row.partial else f"program {how}"
+    facts = [f"{result.wheel} in {result.seconds:.0f} s ({how})"]
     facts = facts if result.wheel else []
     if result.repaired:
         facts.append(f"repaired: {result.repaired}")

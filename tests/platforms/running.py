@@ -7,34 +7,82 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
 
 from baseline_build import emulate
+from tests.cibuildwheel.copies import DATABASE
+from tests.musl_python import VERSION as MUSL_VERSION
 
-from .building import ROOT, environment, tool
+from .building import ROOT, Interpreter, environment, tool
 from .cells import Cell
 from .results import Run
 
 CHECK = ROOT / "tests" / "installed_check.py"
 _SCHEMA = "namespace check; table Point { x:int; name:string; } root_type Point;\n"
-_WHOLE = "versions, database, schema"
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 _PROGRAM = "flatc compiles a schema"
 
 
-def runs_of(cell: Cell, wheel: Path, python: str, scratch: Path, arm: Callable[[], Path]) -> Tuple[Run, ...]:
+@dataclass(frozen=True)
+class Check:
+    """What a Python is given to run, and what that shows."""
+
+    words: Tuple[str, ...]
+    what: str
+
+    def without_locks(self) -> Check:
+        """The same for a database on musl where get_robust_list(2) is missing."""
+        return Check((*self.words, _NO_LOCKS), self.what + _WHY_NOT)
+
+
+_NO_LOCKS = "--no-locks"
+_WHY_NOT = " (opened without locks: musl makes them with get_robust_list(2), which this emulator has not)"
+WHOLE = Check((str(CHECK),), "versions, database, schema")
+DATABASE_ALONE = Check(("-I", "-c", DATABASE, str(CHECK.parent)), "database")
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Interpreters that this machine's package system does not install, each made at first use.
+
+    :param arm: gives the root folder of an ARM64 CPython on glibc.
+    :param musl: gives the root folder of a CPython on musl for a machine.
+    """
+
+    arm: Callable[[], Path]
+    musl: Callable[[str], Path]
+
+
+def runs_of(cell: Cell, wheel: Path, python: Interpreter, scratch: Path, foreign: Foreign) -> Tuple[Run, ...]:
     """Every run of *wheel* that this machine can do.
 
     :param python: the interpreter it was built with.
-    :param arm: gives the root of an unpacked ARM64 Python.
     """
-    if cell.row.libc == "musl":
-        return _program_alone(cell, wheel, scratch)
-    if cell.row.machine == "x86_64":
-        return _in_environment(cell, wheel, python, scratch)
+    row = cell.row
+    if row.native_arm:
+        own = _environment_of(python, scratch)
+        own.call("-m", "pip", "install", "-q", str(wheel))
+        done = own.tried(str(CHECK))
+        where = f"ARM64, glibc, {cell.python}, {_old_cpu('aarch64')[1]}, in the system it was built in"
+        return (_run(where, WHOLE.what, done.returncode, done.stdout + done.stderr),)
     if cell.python.startswith("cp"):
-        return (_on_arm(wheel, scratch, arm()),)
-    return _program_alone(cell, wheel, scratch, arm())
+        if row.libc == "musl" and row.machine == "x86_64":
+            own = musl_environment(foreign, wheel, scratch)
+            check = DATABASE_ALONE if row.partial else WHOLE
+            return _in_environment("x86-64, musl, cp311", own, (check, check.without_locks()))
+        if row.libc == "musl":
+            return (_on_arm("musl", wheel, scratch, foreign.musl(row.machine)),)
+        if row.machine == "aarch64":
+            return (_on_arm("glibc", wheel, scratch, foreign.arm()),)
+    if row.libc == "gnu" and row.machine == "x86_64":
+        own = _environment_of(python, scratch)
+        if python.root is not None:
+            own.call("-m", "pip", "install", "-q", "pyelftools", "packaging")  # for our own command inside of the root
+        own.call("-m", "pip", "install", "-q", str(wheel))
+        return _in_environment(f"x86-64, glibc, {cell.python}", own, (WHOLE, WHOLE))
+    return _program_alone(cell, wheel, scratch, foreign.arm() if row.libc == "gnu" else None)
 
 
 def _old_cpu(machine: str) -> Tuple[str, str]:
@@ -43,18 +91,41 @@ def _old_cpu(machine: str) -> Tuple[str, str]:
     return cpu.level, f"{cpu.emulator} -cpu {cpu.model}"
 
 
-def _in_environment(cell: Cell, wheel: Path, python: str, scratch: Path) -> Tuple[Run, ...]:
+def _environment_of(python: Interpreter, scratch: Path) -> Interpreter:
+    """The interpreter of a new environment in *scratch*, where *python* runs."""
     home = scratch / "venv"
-    own = str(home / "bin" / "python")
-    subprocess.run([python, "-m", "venv", str(home)], check=True, capture_output=True)
-    install = [own, "-m", "pip", "install", "-q", "--disable-pip-version-check", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
-    real = subprocess.run([own, str(CHECK)], env=environment(), capture_output=True, text=True, check=False)
-    level, words = _old_cpu("x86_64")
-    status, text = tool("run", "--level", level, "--", own, str(CHECK))
+    python.call("-m", "venv", str(home))
+    return Interpreter(str(home / "bin" / "python"), python.enter, python.root)
+
+
+def musl_environment(foreign: Foreign, wheel: Path, scratch: Path) -> Interpreter:
+    """An environment of the musl CPython of this machine, whose own pip has installed *wheel*."""
+    program = foreign.musl("x86_64") / "usr" / "bin" / f"python{MUSL_VERSION}"
+    own = _environment_of(Interpreter(str(program)), scratch)
+    # That Python has no ssl: what the wheel requires is fetched for it, not by it.
+    wheels = scratch / "wheels"
+    platforms = ("--platform", "musllinux_1_2_x86_64", "--platform", "musllinux_1_1_x86_64")
+    fetch = [*_PIP, "download", "-q", "--only-binary", ":all:", *platforms, "--python-version", MUSL_VERSION]
+    required = ["--implementation", "cp", "-d", str(wheels), "cffi>=1.17"]
+    subprocess.run([*fetch, *required], check=True, capture_output=True)
+    own.call("-m", "pip", "install", "-q", "--no-index", "--find-links", str(wheels), str(wheel))
+    return own
+
+
+def _in_environment(where: str, own: Interpreter, checks: Tuple[Check, Check]) -> Tuple[Run, ...]:
+    """The *checks* in an environment with the wheel: on this CPU, and on the oldest."""
+    here, there = checks
+    real = own.tried(*here.words)
+    level, cpu = _old_cpu("x86_64")
+    run = ["-m", "baseline_build", "run", "--level", level, "--", own.path, *there.words]
+    if own.root is None:
+        status, text = tool(*run[2:])
+    else:
+        done = own.tried(*run, folder=ROOT)
+        status, text = done.returncode, done.stdout + done.stderr
     return (
-        _run(f"x86-64, glibc, {cell.python}, this CPU", _WHOLE, real.returncode, real.stdout + real.stderr),
-        _run(f"x86-64, glibc, {cell.python}, {words}", _WHOLE, status, text),
+        _run(f"{where}, this CPU", here.what, real.returncode, real.stdout + real.stderr),
+        _run(f"{where}, {cpu}", there.what, status, text),
     )
 
 
@@ -63,7 +134,7 @@ def _run(where: str, what: str, status: int, output: str) -> Run:
     return Run(where, what, status == 0, "" if status == 0 else lines[-1])
 
 
-def _on_arm(wheel: Path, scratch: Path, root: Path) -> Run:
+def _on_arm(libc: str, wheel: Path, scratch: Path, root: Path) -> Run:
     """The check under an unpacked ARM64 CPython, whatever CPython built the (stable ABI) wheel."""
     program = min((root / "usr/bin").glob("python3.*"))
     version = program.name.replace("python", "")
@@ -77,25 +148,29 @@ def _on_arm(wheel: Path, scratch: Path, root: Path) -> Run:
     call = [emulate.find(cpu), "-cpu", cpu.model, "-L", str(root), str(real)]
     # The kernel would start an ARM64 program only where binfmt_misc says how; a script it starts everywhere.
     _script(flatc, f'exec {shlex.join(call)} "$@"\n')
-    _script(root / "usr/local/bin/flatc", 'exec "$BASELINE_BUILD_CHECK_FLATC" "$@"\n')
+    for scripts in ("usr/local/bin", "usr/bin"):  # Debian's Python looks into the first, any other into the second
+        _script(root / scripts / "flatc", 'exec "$BASELINE_BUILD_CHECK_FLATC" "$@"\n')
     variables = {
         "PYTHONHOME": str(root / "usr"),
         "PYTHONPATH": str(site),
         "BASELINE_BUILD_CHECK_FLATC": str(flatc),
     }
     # Not `baseline-build run`: it would put the shells of those scripts under the emulator too.
-    command = [*call[:-1], str(program), str(CHECK)]
+    check = WHOLE.without_locks() if libc == "musl" else WHOLE
+    command = [*call[:-1], str(program), *check.words]
     environ = {**environment(), **variables}
     done = subprocess.run(command, env=environ, cwd=scratch, capture_output=True, text=True, check=False)
-    where = f"ARM64, glibc, cp{version.replace('.', '')}, {words}"
-    return _run(where, _WHOLE, done.returncode, done.stdout + done.stderr)
+    where = f"ARM64, {libc}, cp{version.replace('.', '')}, {words}"
+    return _run(where, check.what, done.returncode, done.stdout + done.stderr)
 
 
 def install_foreign(wheel: Path, site: Path, version: str) -> None:
     """Install *wheel* and what it needs for another machine's Python *version* (``3.11``) into the folder *site*."""
     platform = wheel.stem.rpartition("-")[2].split(".")
-    common = [f"manylinux2014_{platform[0].partition('_aarch64')[2] or 'aarch64'}", "manylinux_2_17_aarch64"]
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:"]
+    common = ["manylinux2014_aarch64", "manylinux_2_17_aarch64"]
+    if platform[0].startswith("musllinux"):
+        common = ["musllinux_1_2_aarch64", "musllinux_1_1_aarch64"]
+    pip = [*_PIP, "install", "-q", "--only-binary", ":all:"]
     pip += ["--python-version", version, "--implementation", "cp", "--target", str(site)]
     pip += [part for name in dict.fromkeys([*platform, *common]) for part in ("--platform", name)]
     subprocess.run([*pip, str(wheel)], check=True, capture_output=True)

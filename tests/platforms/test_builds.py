@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import missing, require_tool
+from tests.tools import find_python, missing, require_tool
 
 from .__main__ import attempt
-from .building import interpreter
+from .building import Interpreter
 from .cells import ROWS, Cell
 
 pytestmark = pytest.mark.platforms
@@ -32,6 +32,7 @@ def row(name: str) -> Cell:
         (Cell("pp39", ROWS[0]), r"-pp39-pypy39_pp73-manylinux\w+_x86_64\."),
         (row("aarch64-gnu-gcc-cross"), r"-cp39-abi3-manylinux\w+_aarch64\."),
         (row("x86_64-gnu-zig"), r"-cp39-abi3-manylinux\w*_2_17_x86_64\.|-cp39-abi3-manylinux2014_x86_64\."),
+        (row("x86_64-musl-zig"), r"-cp39-abi3-musllinux_1_2_x86_64\."),
         (row("aarch64-gnu-zig"), r"-cp39-abi3-manylinux\w*_2_17_aarch64\.|-cp39-abi3-manylinux2014_aarch64\."),
     ],
     ids=str,
@@ -40,10 +41,10 @@ def test_a_cell(cell: Cell, tag: str, tmp_path: Path) -> None:
     """Built, repaired, scanned in strict mode, and its check run on the emulated baseline CPU of its machine."""
     for tool in ("qemu-x86_64", "qemu-aarch64", "aarch64-linux-gnu-g++", "auditwheel"):
         require_tool(tool)
-    python = sys.executable if cell.python == OWN else interpreter(cell.python)
-    if python is None:
+    path = sys.executable if cell.python == OWN else find_python(cell.python)
+    if path is None:
         missing(f"no interpreter {cell.python} with pip is on PATH")
-    result = attempt(cell, python, tmp_path)
+    result = attempt(cell, Interpreter(path), tmp_path)
     print(f"{cell}: {result.seconds:.0f} s, program {'compiled' if result.compiled else 'from the cache'}")
     assert result.trouble == ""
     assert re.search(tag, result.repaired), result.repaired

@@ -48,6 +48,27 @@ def test_what_is_not_tried_is_not_claimed() -> None:
     assert "FAILED on there" in render({half.cell: half})
 
 
+def test_a_part_is_told_as_a_part() -> None:
+    name = "cp311-x86_64-musl-gcc"
+    built = Result(
+        name,
+        wheel="a-1-cp39-abi3-linux_x86_64.whl",
+        repaired="a-1-cp39-abi3-musllinux_1_2_x86_64.whl",
+        verdict="clean",
+        runs=(Run("here", "database", True),),
+        made="now",
+    )
+    text = render({name: built})
+    assert "| cp39-abi3-musllinux_1_2_x86_64, the extension alone, clean, 1 of 1 runs |" in text
+    assert "(the extension alone: musl-gcc has no C++ library)" in text
+
+
+def test_what_takes_an_hour_is_tried_only_when_asked_for() -> None:
+    (cell,) = chosen(("cp313-aarch64-gnu-gcc",))
+    assert (cell.obstacle, "asked for by name only" in cell.patience) == ("", True)
+    assert "the C++ compiler itself is emulated" in render({})
+
+
 def test_cells_are_chosen_by_words() -> None:
     assert {str(cell) for cell in chosen(("cp311", "gcc-cross"))} == {"cp311-aarch64-gnu-gcc-cross"}
     assert len(chosen(())) == len(ROWS) * len(PYTHONS)
