@@ -135,7 +135,7 @@ def covering(pairs: int = 2) -> List[Case]:
     return chosen
 
 
-# Static programs bring all of the C library, and a minute of analysis each: two of them by default.
+# Static programs bring all of the C library, and many seconds of analysis each: two of them by default.
 SLICE = [case for case in covering() if case.kind != "static"]
 SLICE += [
     Case("x86-64", "gcc", "O2", "x86-64", "static", False),
