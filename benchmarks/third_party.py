@@ -104,7 +104,6 @@ PROJECTS = (
         "argon2-cffi-bindings==26.2.0", "import _argon2_cffi_bindings as a; assert a.lib.ARGON2_OK == 0", ("cffi",)
     ),
     Project("PyNaCl==1.6.2", "import nacl.utils; assert len(nacl.utils.random(9)) == 9", ("cffi",)),
-    Project("RapidFuzz==3.14.6", "from rapidfuzz import fuzz; assert fuzz.ratio('ab', 'ab') == 100"),
     Project("zlmdb==26.7.1", _ZLMDB, ("cffi", "cbor2", "click", "pynacl", "pyyaml", "txaio", "numpy", "setuptools")),
 )
 _OURS = ["setuptools>=77", "pyelftools>=0.31", "packaging>=23", "tomli>=2; python_version < '3.11'"]
