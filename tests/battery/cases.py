@@ -110,11 +110,6 @@ def _sub_builds() -> Tuple[Case, ...]:
     )
 
 
-# Go's run-time library chooses by CPU through variables and assembler entries that guard analysis cannot follow: the
-# program's own code comes out baseline, but the wheel is refused. The day it is proven, this must go.
-_GO = "the dispatch of Go's run-time library is unproven, so the wheel is refused"
-
-
 def _languages() -> Tuple[Case, ...]:
     cargo, v3 = ("cargo",), "-C target-cpu=x86-64-v3"
     return (
@@ -137,8 +132,8 @@ def _languages() -> Tuple[Case, ...]:
         Case("cargo_config", "target-feature=+avx2", tools=cargo, functions="work_"),
         Case("setuptools_rust", v3, tools=cargo, functions="work_"),
         Case("maturin", "target-cpu=x86-64-v3", tools=(*cargo, "maturin"), functions="work_"),
-        Case("golang", "GOAMD64=v3", tools=("go",), functions="main.workShift", unproven=_GO),
-        Case("golang", "", environ={"GOAMD64": "v3"}, tools=("go",), functions="main.workShift", unproven=_GO),
+        Case("golang", "GOAMD64=v3", tools=("go",), functions="main.workShift"),
+        Case("golang", "", environ={"GOAMD64": "v3"}, tools=("go",), functions="main.workShift"),
         Case("zig", "-mcpu=x86_64_v3", "zig cc", tools=("zig",)),
         Case("zig", "-march=native", "zig cc", tools=("zig",)),
         Case("zig", "-target native", "zig cc", tools=("zig",)),

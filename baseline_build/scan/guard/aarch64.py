@@ -17,13 +17,14 @@ from .aarch64_general import with_immediate, with_registers
 from .aarch64_memory import memory_access
 from .aarch64_operands import Ops
 from .aarch64_vectors import floating, scalable
-from .operations import AARCH64_ABI, VECTORS, Lifter, Operand, Step
+from .operations import AARCH64_ABI, GO_AARCH64_ABI, VECTORS, Lifter, Operand, Step
 
 
 class Arm64Lifter(Lifter):
     """ARM64 for the interpreter."""
 
     abi = AARCH64_ABI
+    go_abi = GO_AARCH64_ABI
 
     def lift(self, code: bytes, offset: int, address: int) -> Optional[Step]:
         """See :meth:`Lifter.lift`."""

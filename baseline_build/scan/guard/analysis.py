@@ -7,11 +7,12 @@ from typing import Dict, Sequence, Set
 from .cells import Cells
 from .fields import Fields
 from .graph import Graph
+from .kept import Kept
 from .liveness import Liveness
-from .operations import Abi
 from .program import Program
 from .recall import Recall
 from .results import Budget, Result
+from .returning import Returning
 from .state import STACK, State, is_stack
 from .values import PLAIN, Value
 
@@ -25,8 +26,9 @@ class Analysis:
 
     def __init__(self, program: Program, budget: Budget) -> None:
         self.program = program
-        self.cells = Cells(program)
         self.fields = Fields(program)
+        self.returning = Returning(program)
+        self.cells = Cells(program, Kept(program, self.fields.flow, self.returning))
         self.budget = budget
         self._orders: Dict[int, Dict[int, int]] = {}
         self.liveness = Liveness(program)
@@ -34,7 +36,7 @@ class Analysis:
         self.followed: Dict[int, Result] = {}
         # Those of them that have to be interpreted before anybody learns of their result.
         self.waiting: Set[int] = set()
-        self.recall = Recall(self.cells, self.fields, self.abi, self.followed, self.waiting)
+        self.recall = Recall(self.cells, self.fields, program.abi_of, self.followed, self.waiting)
 
     def order(self, entry: int) -> Dict[int, int]:
         """The order in which the blocks of a function are best visited."""
@@ -44,16 +46,11 @@ class Analysis:
             known = self._orders[entry] = graph.ranks() if entry in graph.blocks else {}
         return known
 
-    @property
-    def abi(self) -> Abi:
-        """The calling convention."""
-        return self.program.lifter.abi
 
-
-def entry_state(analysis: Analysis, arguments: Sequence[Value] = ()) -> State:
-    """The state at the entry of a function; *arguments*: what is known of its argument registers."""
+def entry_state(analysis: Analysis, entry: int, arguments: Sequence[Value] = ()) -> State:
+    """The state at the beginning of the function at *entry*; *arguments*: what is known of its argument registers."""
     state = State()
-    abi = analysis.abi
+    abi = analysis.program.abi_of(entry)
     # On x86-64 the return address makes the stack pointer 8 less than a multiple of 16.
     stack = STACK - abi.pushed
     state.registers[abi.stack] = Value({stack: 0})

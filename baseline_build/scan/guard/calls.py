@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from .analysis import SLOT, STACKED, Analysis, entry_state
+from .analysis import STACKED, Analysis, entry_state
 from .cells import Store
 from .fields import is_field
-from .operations import Operand, Operation
+from .handover import LONG, Handover
+from .operations import Abi, Operand, Operation
 from .program import NEVER_RETURN
 from .results import MAX_WRAPPER, Result
 from .state import ANYTHING, STACK, STACK_HIGH, State, is_stack
-from .transfer import Transfer
 from .values import PLAIN, UNDEFINED, Value, join, without_plain
 
 _MAX_DEPTH = 6
 _WIDEN_AT = (8, 30, 40)
 _WIDEN_LONG_AT = (2, 4, 6)
-_LONG = 4096
 
 
-class Calls(Transfer):
+class Calls(Handover):
     """One function, from *entry*, in one context; the subclass supplies control flow."""
 
     def __init__(self, analysis: Analysis, entry: int, state: Optional[State], parents: Tuple[int, ...] = ()) -> None:
@@ -34,13 +33,17 @@ class Calls(Transfer):
             self.owner = analysis.program.function_of(parents[0])
         self.inner = bool(parents)
         self.walks = analysis.program.walks(self.function)
-        self.first = state if state is not None else entry_state(analysis)
+        self.abi = analysis.program.abi_of(self.function)
+        self.first = state if state is not None else entry_state(analysis, entry)
         self.states: Dict[int, State] = {}
         self.visits: Dict[int, int] = {}
+        # Whether nothing was done since the last call returned, here and where each block was entered first.
+        self.waiting = False
+        self.idle: Dict[int, bool] = {}
         self.queue: List[Tuple[int, int]] = []
         self.order = analysis.order(entry)
         low, high = self.ranges[0]
-        self.patience = _WIDEN_LONG_AT if high - low > _LONG else _WIDEN_AT
+        self.patience = _WIDEN_LONG_AT if high - low > LONG else _WIDEN_AT
         self.pending: List[Store] = []
 
     def execute(self) -> Result:
@@ -68,9 +71,9 @@ class Calls(Transfer):
         told = value.informed or (self.result.asks and bool(self.state.facts) and value.exact)
         self.result.keeps = self.result.keeps or told
 
-    def note_loss(self, address: int) -> None:
+    def note_loss(self, address: int, *, kept: bool = False) -> None:
         """The address of a variable is in unknown hands."""
-        self.pending.append(Store(address, 8, PLAIN, 0, lost=True))
+        self.pending.append(Store(address, 8, PLAIN, 0, lost=True, kept_at=self.at if kept else None))
 
     def _call_direct(self, operation: Operation) -> bool:
         target = operation[1]
@@ -119,7 +122,7 @@ class Calls(Transfer):
         return self._call_unknown(name)
 
     def _push_return(self) -> None:
-        abi = self.analysis.abi
+        abi = self.abi
         stack = self.state.registers[abi.stack].single
         if abi.pushed and stack is not None:
             self.state.set_register(abi.stack, Value({stack - abi.pushed: 0}))
@@ -130,10 +133,14 @@ class Calls(Transfer):
         self.result.callees.add(target)
         self._note_arguments(target)
         self._note_callee(target)
+        if not self.analysis.returning.returns(target):
+            self.result.opaque.add(target)
+            self._call_unknown(targets=(target,))
+            return False
         summary = self.analysis.followed.get(target)
         if summary is None or target in self.parents or target == self.entry or len(self.parents) >= _MAX_DEPTH:
             self.result.opaque.add(target)
-            if summary is None and ((self.result.asks and self._tells()) or self._informs(target)):
+            if summary is None and ((self.result.asks and self._tells(target)) or self._informs(target)):
                 self.result.curious.add(target)
             return self._call_unknown(targets=(target,))
         if target in self.analysis.waiting:
@@ -142,62 +149,32 @@ class Calls(Transfer):
         if not summary.small:
             self.result.opaque.add(target)
             return self._call_summarised(target, summary)
-        own = self._private()
-        inner = self._followed(target, self._for_callee(own=own, stacked=summary.stacked))
+        abi = self._convention((target,))
+        own = self._private(abi)
+        inner = self._followed(target, self._for_callee(abi, own=own, stacked=summary.stacked))
         if inner.exit is None:
             return bool(inner.unresolved) and self._call_unknown(targets=(target,))
         if inner.keeps and inner.small and self._is_small():
             self.result.keeps = True
-        self._come_back(inner, own=own)
+        self._come_back(abi, inner, own=own)
         return True
 
     def _note_callee(self, target: int) -> None:
         if target not in self.told.callees:
             self.told.callees[target] = self.analysis.recall.callee(target)
 
-    def _kept(self, address: int, size: int) -> Optional[Value]:
+    def survive(self, address: int, size: int) -> Optional[Value]:
         """What code that is not followed may put there; ``None``: anything."""
         key = (address, size)
         told = self.told.kept
+        self.cells.note_reader(address, size, self.owner)
         if key not in told:
             told[key] = self.cells.kept(address, size)
         return told[key]
 
-    def _tells(self) -> bool:
-        """Whether a callee is told something of the CPU: by what it is given, or by being called at all."""
-        registers = self.state.registers
-        return bool(self.state.facts) or any(registers[number].tainted for number in self.analysis.abi.arguments)
-
-    def _informs(self, target: int) -> bool:
-        """Whether *target* is given what the CPU said, and looks at it."""
-        count = len(self.analysis.abi.arguments)
-        handed = self._handed()
-        reads = self.analysis.liveness.reads
-        for number, value in zip(self.analysis.abi.arguments, handed):
-            if self._is_answer(value) and reads(target, number):
-                return True
-        return any(self._is_answer(value) for value in handed[count:]) and self.fields.flow.takes_stacked(target)
-
-    def _is_answer(self, value: Value) -> bool:
-        """Whether *value* tells of the CPU, and is not one of the pointers chosen by that: who calls those is found
-        where they are chosen."""
-        low = self.program.low
-        told = any(facts and key < low for key, facts in value.keys.items())
-        return told or (value.bits is not None and value.bits.informed)
-
-    def _handed(self) -> Tuple[Value, ...]:
-        """What a call here hands over: argument registers, and the lower half of each argument on the stack."""
-        state = self.state
-        stack = state.registers[self.analysis.abi.stack].single
-        stacked: List[Value] = [PLAIN] * (STACKED // 8)
-        if stack is not None:
-            known = [state.known(stack + at, SLOT) for at in range(0, STACKED, 8)]
-            stacked = [PLAIN if value is None or value.undefined else value for value in known]
-        return (*(state.registers[number] for number in self.analysis.abi.arguments), *stacked)
-
     def _note_arguments(self, target: int) -> None:
         state = self.state
-        passed = self._handed()
+        passed = self._handed(target)
         known = self.result.arguments.get(target, (UNDEFINED,) * len(passed))
         self.result.arguments[target] = tuple(
             join(before, 0, value, state.facts) for before, value in zip(known, passed)
@@ -211,26 +188,18 @@ class Calls(Transfer):
         if summary.exit is None:
             return bool(summary.unresolved) and self._call_unknown(targets=(target,))
         self._call_unknown(targets=(target,))
-        abi = self.analysis.abi
-        for register in (abi.result, abi.second):
+        abi = self._convention((target,))
+        for register in (abi.result, *abi.more):
             self.state.registers[register] = summary.exit.registers[register]
         self.state.facts |= summary.exit.facts
         return True
 
-    def _private(self) -> bool:
-        """Whether a callee cannot reach our stack."""
-        state = self.state
-        if state.escaped < STACK_HIGH:
-            return False
-        return not any(is_stack(key) for number in self.analysis.abi.arguments for key in state.registers[number].keys)
-
-    def _for_callee(self, *, own: bool, stacked: bool) -> State:
+    def _for_callee(self, abi: Abi, *, own: bool, stacked: bool) -> State:
         """The state a callee begins with.
 
         :param own: it cannot reach our stack, so it need not know of it,
         :param stacked: apart from arguments there.
         """
-        abi = self.analysis.abi
         state = self.state.copy()
         stack = state.registers[abi.stack].single
         if own:
@@ -254,9 +223,10 @@ class Calls(Transfer):
         return state
 
     def _followed(self, target: int, state: State) -> Result:
+        abi = self._convention((target,))
         key = (
             target,
-            tuple(state.registers[number] for number in (*self.analysis.abi.arguments, self.analysis.abi.stack)),
+            tuple(state.registers[number] for number in (*abi.arguments, abi.stack)),
             tuple(sorted(state.memory.items(), key=lambda item: item[0])),
             state.havoc, state.escaped, state.opened, self.parents, self.entry,
         )  # fmt: skip
@@ -287,14 +257,15 @@ class Calls(Transfer):
             )
         return found
 
-    def _come_back(self, inner: Result, *, own: bool) -> None:
-        abi = self.analysis.abi
+    def _come_back(self, abi: Abi, inner: Result, *, own: bool) -> None:
         after = inner.exit
         if after is None:
             return
         state = self.state
         kept = {number: state.registers[number] for number in (*abi.saved, abi.stack)}
-        saved_origins = {number: at for number, at in state.origins.items() if number in kept and is_stack(at)}
+        saved_origins = {
+            number: origin for number, origin in state.origins.items() if number in kept and is_stack(origin[0])
+        }
         facts = state.facts
         before = state
         self.state = state = after.copy()
@@ -305,37 +276,19 @@ class Calls(Transfer):
         for number in range(len(state.registers) - 4):
             if number in kept:
                 state.registers[number] = kept[number]
-            elif number not in (abi.result, abi.second):
+            elif number != abi.result and number not in abi.more:
                 state.registers[number] = PLAIN
         state.facts |= facts
         state.flags = None
         state.origins = saved_origins
         state.vectors = [()] * len(state.vectors)
         stack = state.registers[abi.stack].single
-        if stack is not None:
-            for at in [at for at in state.memory if is_stack(at) and at < stack]:
-                del state.memory[at]
-
-    def _escape_stacked(self, targets: Sequence[int]) -> bool:
-        """Arguments beyond those in registers lie at the stack pointer; whether any comes from what the CPU said."""
-        state = self.state
-        stack = state.registers[self.analysis.abi.stack].single
-        tainted = False
-        for at in range(stack, stack + STACKED, 8) if stack is not None else ():
-            slot = state.memory.get(at)
-            if slot is None or (self._points(slot[1]) and not self._takes_stacked(targets)):
-                continue
-            tainted = tainted or slot[1].tainted
-            if slot[1].keys:
-                self.escape(slot[1])
-        return tainted
-
-    def _takes_stacked(self, targets: Sequence[int]) -> bool:
-        """Whether one of *targets* (none: it is not known which) may read arguments on the stack."""
-        program = self.program
-        return not targets or any(
-            program.end_of(target) - target > _LONG or self.fields.flow.takes_stacked(target) for target in targets
-        )
+        if stack is None:
+            return
+        if own:
+            self._take_over(after, stack)
+        for at in [at for at in state.memory if is_stack(at) and at < stack]:
+            del state.memory[at]
 
     def _call_unknown(self, name: Optional[str] = None, targets: Sequence[int] = ()) -> bool:
         """A call that is not followed: everything others were told of may change.
@@ -346,7 +299,7 @@ class Calls(Transfer):
         if name is not None and name in self.program.answers:
             return self._ask_library(name)
         state = self.state
-        abi = self.analysis.abi
+        abi = self._convention(targets)
         tainted = False
         for number in abi.arguments:
             value = state.registers[number]
@@ -355,8 +308,9 @@ class Calls(Transfer):
             ):
                 continue
             tainted = tainted or value.tainted
-            self.escape(value)
+            self.escape(value, kept=bool(targets))
         tainted = self._escape_stacked(targets) or tainted
+        self._lose_stacked(targets)
         low = state.escaped
         if low < STACK_HIGH:
             for at, (_, value) in list(state.memory.items()):
@@ -365,7 +319,7 @@ class Calls(Transfer):
                     self.escape(value)
             state.forget_above(low)
         for at, (size, value) in [item for item in state.memory.items() if not is_stack(item[0])]:
-            kept = self._kept(at, size)
+            kept = self.survive(at, size)
             if kept is None:
                 del state.memory[at]
             else:
@@ -377,7 +331,7 @@ class Calls(Transfer):
 
     def _ask_library(self, name: str) -> bool:
         """A call of getauxval, which looks a number up: it keeps no pointer and writes no variable."""
-        abi = self.analysis.abi
+        abi = self.abi
         argument = self.state.registers[abi.arguments[0]]
         answer = self.answer_of(name, argument)
         self.state.after_call(abi)

@@ -14,9 +14,10 @@ from typing import Container, Dict, Iterator, List, NamedTuple, Optional, Sequen
 from . import arithmetic
 from .fields import is_field
 from .foreign import Foreign
+from .kept import Kept
 from .program import Program
 from .state import THREADS, is_thread
-from .values import PLAIN, UNDEFINED, Value, as_bits, constant, join
+from .values import PLAIN, UNDEFINED, Value, as_bits, constant, join, weakened
 
 _Key = Tuple[int, int]
 _MAX_GROWING = 8
@@ -24,21 +25,28 @@ _NO_STORES: Dict[int, Dict[int, Value]] = {}
 
 
 class Store(NamedTuple):
-    """A function stores ``value`` where ``facts`` hold; ``lost``: the address is in unknown hands instead."""
+    """A function stores ``value`` where ``facts`` hold; ``lost``: the address is in unknown hands instead.
+
+    ``kept_at``: the instruction that lets it go, where it puts it into memory or hands it to a known function.
+    """
 
     address: int
     size: int
     value: Value
     facts: int
     lost: bool = False
+    kept_at: Optional[int] = None
 
 
 class Cells:
     """All cells of one file; grows while functions are interpreted."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, kept: Kept) -> None:
         self.program = program
         self.foreign = Foreign(program.image, program.base, program.facts)
+        self.lists = kept
+        # Flags that are weakened through a list of their addresses, see the module kept.
+        self._weak: Set[int] = set()
         # Address -> size -> owner (the function interpreted) -> what it stores there.
         self._stores: Dict[int, Dict[int, Dict[int, Value]]] = {}
         self._owned: Dict[int, Set[_Key]] = {}
@@ -61,6 +69,7 @@ class Cells:
         self._stores.clear()
         self._owned.clear()
         self._readers.clear()
+        self._weak.clear()
         self.stale.clear()
         self.version += 1
 
@@ -132,12 +141,24 @@ class Cells:
             return
         if not is_thread(address) and self.program.contents.is_constant(address - self.program.base):
             return
+        if store.kept_at is not None and address in self._cells and self._is_weakened(address, store.kept_at):
+            return
         end = self._object_end(address)
         for at in sorted({at for at in self._cells if address <= at < end} | {address}):
             # What lies behind the end of the object is another one.
             most = 8 if is_thread(at) else end - at
             for size in {min(size, most) for size in (*self._stores.get(at, ()), 8)}:
                 yield (at, size), PLAIN
+
+    def _is_weakened(self, address: int, at: int) -> bool:
+        """Whether all that happens to the flag at *address* through what *at* lets go is that it is weakened."""
+        if is_thread(address) or not self.lists.only_weakened(address - self.program.base, at):
+            return False
+        if address not in self._weak:
+            self._weak.add(address)
+            self.version += 1
+            self.stale |= self._readers_of(address, 1)
+        return True
 
     def lose(self, address: int, owner: int) -> None:
         """Code that is not interpreted may write the cell at *address*."""
@@ -176,7 +197,9 @@ class Cells:
                     value = arithmetic.taken(self._at(at, length), (low - at) * 8, (high - low) * 8)
                     part = join(part, 0, value, 0)
             result = part if low == address else arithmetic.glued(result, part, (low - address) * 8)
-        return result
+        if not self._weak or not any(at in self._weak for at in range(address, end)):
+            return result
+        return weakened(result) if size == 1 else join(result, 0, PLAIN, 0)
 
     def _overlapping(self, address: int, size: int) -> Iterator[_Key]:
         for at in range(address - 15, address + size):
@@ -220,6 +243,11 @@ class Cells:
             initial = self.initial(address, size)
             return Value(initial.keys, initial.bits, True)
         return join(self.initial(address, size), 0, self.stored(address, size), 0)
+
+    def note_reader(self, address: int, size: int, function: int) -> None:
+        """*function* is out of date when what stores put there changes."""
+        for block in {address & ~15, address + size - 1 & ~15}:
+            self._readers.setdefault(block, set()).add(function)
 
     def kept(self, address: int, size: int) -> Optional[Value]:
         """What code that is not followed may put into a cell; ``None`` where there is none: then anything."""

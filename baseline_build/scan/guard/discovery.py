@@ -34,6 +34,10 @@ _MAX_OWNER_SIZE = 2048
 _MAX_ROUNDS = 3
 _MAX_USERS = 3000
 
+# What callers learn from a function: what it returns, the facts that hold then, whether it keeps what the CPU said, and
+# what it leaves on the stack.
+_Told = Tuple[Value, int, bool, Tuple[Tuple[int, Value], ...]]
+
 
 class Discovery:
     """Interprets what matters until nothing changes any more; ``results`` are by entry address."""
@@ -57,7 +61,7 @@ class Discovery:
         self._curious: Set[int] = set()
         self._called_only: Dict[int, bool] = {}
         self._passed: Dict[int, Tuple[Value, ...]] = {}
-        self._told: Dict[int, Optional[Tuple[Value, int, bool]]] = {}
+        self._told: Dict[int, Optional[_Told]] = {}
 
     def discover(self) -> None:
         """Interpret until stable, or until the steps are used up.
@@ -230,7 +234,7 @@ class Discovery:
             self.steps -= _RECALLED
             return known[0]
         budget.left = allowed = min(_RUN_STEPS, self.steps)
-        run = Run(self.analysis, entry, entry_state(self.analysis, passed))
+        run = Run(self.analysis, entry, entry_state(self.analysis, entry, passed))
         if entry in self._resolvers:
             tell(self.program, run.first)
             run.result.asks = True
@@ -347,12 +351,22 @@ class Discovery:
         if function in self.analysis.waiting:
             return
         if result is not None and result.informative:
-            told = (result.returned, result.exit.facts if result.exit is not None else 0, result.keeps)
+            facts = result.exit.facts if result.exit is not None else 0
+            told = (result.returned, facts, result.keeps, result.left_behind)
         if self._told.get(function) == told:
             return
         self._told[function] = told
+        quiet = told is not None and not any(told[1:])
         for place in self.program.callers(function):
-            self._enqueue(self.program.function_of(place))
+            if not quiet or self._looks_at_result(place):
+                self._enqueue(self.program.function_of(place))
+
+    def _looks_at_result(self, place: int) -> bool:
+        """Whether the function that makes the call at *place* may use what it returns."""
+        step = self.program.step(place)
+        if step is None or step.operations[-1][0] != "call":
+            return True
+        return self.analysis.liveness.uses(place + step.length, self.program.lifter.abi.result)
 
     def _follow_cells(self) -> None:
         cells = self.analysis.cells

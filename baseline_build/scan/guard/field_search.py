@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .pointer_flow import PointerFlow
-from .pointers import FRAME, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer
+from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer
 from .program import Program
 
 # Displacements of one byte reach to 127; above, four bytes of the instruction tell the displacement.
@@ -336,7 +336,7 @@ class Search:
     ) -> None:
         while waiting and len(found) <= _MAX_STRUCTURES:
             function, root = waiting.pop()
-            if root not in (*_OWN, UNKNOWN) and root not in found.setdefault(function, set()):
+            if root not in (*_OWN, UNKNOWN, INDEXED) and root not in found.setdefault(function, set()):
                 found[function].add(root)
                 waiting.extend(further(function, root))
 

@@ -37,6 +37,7 @@ from .analysis import Analysis
 from .cells import Cells
 from .graph import EXIT, Graph
 from .interpreter import Run
+from .kept import Kept
 from .loading import Loaded, roots, surely_run
 from .operations import Operation
 from .program import Program
@@ -55,8 +56,8 @@ _MAX_REFUSED = 8
 class _FirstCells(Cells):
     """Variables hold what the file says; ``used`` are those that were asked for."""
 
-    def __init__(self, program: Program, variables: Variables, refused: FrozenSet[int]) -> None:
-        super().__init__(program)
+    def __init__(self, program: Program, kept: Kept, variables: Variables, refused: FrozenSet[int]) -> None:
+        super().__init__(program, kept)
         self.variables = variables
         self.refused = refused
         self.used: Set[Variable] = set()
@@ -96,7 +97,7 @@ class FirstLoad:
     def __init__(self, program: Program, variables: Variables, refused: FrozenSet[int]) -> None:
         self.program = program
         self.analysis = Analysis(program, Budget(0))
-        self.cells = self.analysis.cells = _FirstCells(program, variables, refused)
+        self.cells = self.analysis.cells = _FirstCells(program, self.analysis.cells.lists, variables, refused)
         self.steps = _STEPS
         self._opened: Dict[int, _Opened] = {}
 

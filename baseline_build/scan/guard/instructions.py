@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from ...elf import Image, Region
 from ...isa import Machine
 from ..code import Code
-from . import auxv
+from . import auxv, go_table
 from .aarch64 import Arm64Lifter
 from .facts import hardware_answers
-from .operations import Lifter, Step
+from .operations import Abi, Lifter, Step
 from .x86 import X86Lifter
 
 # Addresses of position-independent files start at 0: moved up, no count or flag is ever taken for one.
@@ -62,6 +62,33 @@ class Instructions:
                 step = self.lifter.lift(data, address - region.address, address)
         self._steps[address] = step
         return step
+
+    @cached_property
+    def go(self) -> Tuple[Sequence[int], int]:
+        """The functions of Go's compiler and assembler, and where the last one ends, see :mod:`.go_table`."""
+        return go_table.functions(self.image)
+
+    def abi_of(self, function: int) -> Abi:
+        """The calling convention of the function at *function*."""
+        starts, end = self.go
+        return self.lifter.go_abi if starts and starts[0] <= function < end else self.lifter.abi
+
+    def accesses_only(self, place: int, target: int, end: int) -> bool:
+        """Whether the instruction at *place*, which names *target*, only reads or writes bytes there below *end*."""
+        step = self.step(place)
+        if step is None:
+            return False
+        named = target + self.base
+        found = False
+        for operation in step.operations:
+            for operand in operation[1:]:
+                if not isinstance(operand, tuple) or not operand or operand[0] != "m":
+                    continue
+                if operand[4] == named and operand[1] is None and operand[2] is None:
+                    if operation[0] == "lea" or target + operand[5] // 8 > end:
+                        return False
+                    found = True
+        return found
 
     def region(self, address: int) -> Optional[Region]:
         """The region of code around *address*."""

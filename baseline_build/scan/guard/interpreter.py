@@ -21,6 +21,8 @@ _MAX_VISITS = 80
 _MERGE_STEPS = 3
 _MERGED_IN_A_STEP = 4
 
+_CALLS = ("call", "calli")
+
 
 class Run(Calls):
     """One function, from *entry*, in one context."""
@@ -42,7 +44,10 @@ class Run(Calls):
         known = self.states.get(address)
         if known is None:
             self.states[address] = state.copy()
+            self.idle[address] = self.waiting
             self._push(address)
+            return
+        if self._never_came(address, known, state):
             return
         visits = self.visits.get(address, 0)
         widen = sum(visits >= limit for limit in self.patience)
@@ -62,12 +67,30 @@ class Run(Calls):
         self.states[address] = merged
         self._push(address)
 
+    def _never_came(self, address: int, known: State, state: State) -> bool:
+        """Whether *state* only comes from a call that does not return; what came before is forgotten if it did.
+
+        An instruction has one depth of the stack, or nothing could unwind from it. Where branches come with one depth
+        and control would fall in behind a call with another, that call never returns: compilers leave nothing there.
+        """
+        number = self.abi.stack
+        mine, other = known.registers[number].single, state.registers[number].single
+        if mine is None or other is None or mine == other or self.waiting == self.idle.get(address):
+            return False
+        if self.waiting:
+            return True
+        self.idle[address] = False
+        self.states[address] = state.copy()
+        self._push(address)
+        return True
+
     def _push(self, address: int) -> None:
         heapq.heappush(self.queue, (self.order.get(address, address), address))
 
     def _block(self, address: int) -> None:
         self.visits[address] = self.visits.get(address, 0) + 1
         self.state = self.states[address].copy()
+        self.waiting = self.idle.get(address, False)
         budget = self.analysis.budget
         while True:
             budget.left -= 1
@@ -86,6 +109,7 @@ class Run(Calls):
             following = address + step.length
             self.at = address
             self.next = following
+            self.waiting = step.operations[-1][0] in _CALLS if step.operations else self.waiting
             for operation in step.operations:
                 handler = _CONTROL.get(operation[0])
                 if handler is None:
@@ -127,7 +151,7 @@ class Run(Calls):
     def _leave(self, target: int, kind: str) -> None:
         """A jump to another function: it returns to our caller."""
         self.result.way(target, self.at, kind, self.state.facts)
-        abi = self.analysis.abi
+        abi = self.abi
         stack = self.state.registers[abi.stack].single
         if stack is not None and abi.pushed:
             # What lies there is a return address already.
@@ -219,18 +243,19 @@ class Run(Calls):
         """A jump through memory, or with the stack as it was at the entry, leaves the function."""
         if source[0] == "m" and source[2] is None:
             return True
-        stack = self.state.registers[self.analysis.abi.stack].single
-        return stack is not None and stack == self.first.registers[self.analysis.abi.stack].single
+        stack = self.state.registers[self.abi.stack].single
+        return stack is not None and stack == self.first.registers[self.abi.stack].single
 
     def _stop(self, _: Operation) -> bool:
         return False
 
     def _return(self, _: Optional[Operation]) -> bool:
         state = self.state
-        abi = self.analysis.abi
+        abi = self.abi
         if not self.inner:
             self.escape(state.registers[abi.result])
-            self.escape(state.registers[abi.second], kind="second")
+            for number in abi.more:
+                self.escape(state.registers[number], kind="second")
         if self.result.exit is None:
             self.result.exit = state.copy()
         else:

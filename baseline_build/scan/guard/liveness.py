@@ -28,8 +28,13 @@ class Liveness:
             known = self._known[key] = self._walk(function, register)
         return known
 
-    def _walk(self, function: int, register: int) -> bool:
-        waiting: List[int] = [function]
+    def uses(self, address: int, register: int) -> bool:
+        """Whether what stands in *register* at *address*, inside a function, may be used from there on."""
+        return self._walk(address, register, inside=True)
+
+    def _walk(self, start: int, register: int, *, inside: bool = False) -> bool:
+        """Whether it is read from *start* on; *inside* a function its return hands the register on."""
+        waiting: List[int] = [start]
         seen: Set[int] = set()
         while waiting:
             address = waiting.pop()
@@ -43,6 +48,10 @@ class Liveness:
                     return True
                 if written:
                     break
+                if inside and step.operations and step.operations[-1][0] in ("ret", "jump"):
+                    target = step.operations[-1][1] if step.operations[-1][0] == "jump" else None
+                    if target is None or self.program.function_of(target) != self.program.function_of(start):
+                        return True
                 following = self._following(step, address, register)
                 if following is None:
                     return True

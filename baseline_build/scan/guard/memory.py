@@ -41,18 +41,25 @@ class Memory:
         """A store outside the stack."""
         raise TypeError(address, size, value)
 
-    def note_loss(self, address: int) -> None:
-        """The address of a variable is in unknown hands."""
-        raise TypeError(address)
+    def note_loss(self, address: int, *, kept: bool = False) -> None:
+        """The address of a variable is in unknown hands; *kept*: see :meth:`escape`."""
+        raise TypeError(address, kept)
+
+    def survive(self, address: int, size: int) -> Optional[Value]:
+        """What code that is not followed may put there; ``None``: anything."""
+        raise TypeError(address, size)
 
     # --- pointers ---
 
-    def escape(self, value: Value, at_facts: Optional[int] = None, kind: str = "pointer") -> None:
+    def escape(
+        self, value: Value, at_facts: Optional[int] = None, kind: str = "pointer", *, kept: bool = False
+    ) -> None:
         """*value* goes where it is not followed: what it points to may be run, read or written from now on.
 
         :param kind: ``second`` for the second result register, which most often holds something stale: it may point to
             a table of functions, but nobody writes through it or calls it. ``span`` where it is the
             beginning of something read with an index nothing is known of.
+        :param kept: whether this very instruction writes it to memory or hands it to a known function.
         """
         if not value.keys:
             return
@@ -64,7 +71,7 @@ class Memory:
                     continue
                 self.result.way(key - base, self.at, kind, facts | here)
                 if kind != "second" and not self.program.image.is_code(key - base):
-                    self.note_loss(key)
+                    self.note_loss(key, kept=kept)
             elif is_stack(key):
                 self.state.escaped = min(self.state.escaped, key)
                 self.state.opened = self.state.opened or key >= STACK
@@ -182,7 +189,15 @@ class Memory:
         return arithmetic.taken(self._told_of(field.address, field.size), 0, size * 8)
 
     def _store_unknown(self, size: int, value: Value) -> None:
-        """*value* is written through a pointer nothing is known of: perhaps to a field, see :mod:`.fields`."""
+        """*value* is written through a pointer nothing is known of: perhaps to a field, see :mod:`.fields`.
+
+        Or it is written to a cell whose address others know: then what was read there before may be out of date.
+        """
+        memory = self.state.memory
+        for at, (held, before) in [item for item in memory.items() if not is_stack(item[0])]:
+            survivor = self.survive(at, held)
+            if survivor is not None:
+                memory[at] = (held, join(before, 0, survivor, 0))
         told = value.informed or (value.exact and bool(self.state.facts) and self.result.asks)
         if told and self.fields.written_at(self.at) is None:
             self.fields.propose(self.at)
@@ -245,7 +260,7 @@ class Memory:
         value = arithmetic.resized(value, operand[5]) if operand[5] < 64 else value
         if not where.exact:
             self.escape(where)
-            self.escape(value)
+            self.escape(value, kept=True)
             self.result.keeps = self.result.keeps or value.informed
             self._store_unknown(size, value)
             return

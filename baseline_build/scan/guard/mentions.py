@@ -33,6 +33,7 @@ class Mentions(Instructions):
             return index >= 0 and (known[index] == address or address < ends[known[index]])
 
         wanted = {target for target in image.relocations.values() if image.is_code(target)}
+        wanted.update(self.go[0])
         for _, sweep in self.code.sweeps:
             wanted.update(target for target, flow in zip(sweep.branch_targets, sweep.branch_flows) if flow == Flow.CALL)
             wanted.update(target for target in sweep.reference_targets if image.is_code(target))

@@ -57,7 +57,7 @@ class Abi(NamedTuple):
     """Who keeps what across a call.
 
     :param arguments: registers of the first integer arguments.
-    :param result: register of the result (and ``second`` of its upper half).
+    :param result: register of the result, and ``more`` of what else is returned (its upper half, others).
     :param saved: registers a callee restores.
     :param stack: the stack pointer.
     :param pushed: bytes a call puts on the stack.
@@ -65,16 +65,20 @@ class Abi(NamedTuple):
 
     arguments: Tuple[int, ...]
     result: int
-    second: int
+    more: Tuple[int, ...]
     saved: Tuple[int, ...]
     stack: int
     pushed: int
 
 
 # System V ABI for x86-64, 3.2.1 and 3.2.3.
-X86_64_ABI = Abi((7, 6, 2, 1, 8, 9), 0, 2, (3, 4, 5, 12, 13, 14, 15), 4, 8)
+X86_64_ABI = Abi((7, 6, 2, 1, 8, 9), 0, (2,), (3, 4, 5, 12, 13, 14, 15), 4, 8)
 # AAPCS64, 6.1.1: x19-x28, x29, and sp (31 here); the link register is lost.
-AARCH64_ABI = Abi(tuple(range(8)), 0, 1, (*range(19, 30), 31), 31, 0)
+AARCH64_ABI = Abi(tuple(range(8)), 0, (1,), (*range(19, 30), 31), 31, 0)
+# Go's own (cmd/compile/abi-internal.md), which the assembler's functions, all on the stack, fit into: the register of a
+# closure's variables is an argument like others; but for the frame pointer nothing is kept.
+GO_X86_64_ABI = Abi((0, 3, 1, 7, 6, 8, 9, 10, 11, 2), 0, (3, 1, 7, 6, 8, 9, 10, 11), (4, 5), 4, 8)
+GO_AARCH64_ABI = Abi((*range(16), 26), 0, tuple(range(1, 16)), (29, 31), 31, 0)
 
 
 class Lifter:
@@ -84,6 +88,7 @@ class Lifter:
     """
 
     abi: Abi
+    go_abi: Abi
 
     def __init__(self, base: int) -> None:
         self.base = base

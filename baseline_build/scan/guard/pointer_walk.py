@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import heapq
 from itertools import islice
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from .operations import Operand, Operation
-from .pointers import ANY, FRAME, MADE, NUMBER, STACKED, STATIC, UNKNOWN, Access, Passed, Pointer, Pointers, Uses
+from .pointer_parts import Part, memory_of, target_of, written_by
+from .pointers import (
+    ANY,
+    FRAME,
+    INDEXED,
+    MADE,
+    NUMBER,
+    STACKED,
+    STATIC,
+    Access,
+    Passed,
+    Pointer,
+    Pointers,
+    Uses,
+)
 from .program import Program
 
 _MAX_CHOICES = 3
@@ -64,24 +78,18 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-class _Part(NamedTuple):
-    """One operation: where it jumps to, the operand it writes and its memory operands."""
-
-    operation: Operation
-    target: Optional[int]
-    written: Optional[Operand]
-    memory: Tuple[Operand, ...]
-
-
 class Walk:
     """One function, block by block until nothing is new."""
 
-    def __init__(self, program: Program, function: int) -> None:
+    def __init__(self, program: Program, function: int, keeps: Callable[[int], FrozenSet[int]]) -> None:
+        """:param keeps: tells which registers a function in this file keeps, beside what its convention says."""
         self.program = program
+        self.keeps = keeps
         self.low = function
         self.high = program.end_of(function)
         self.uses = Uses(function)
-        self.stack = program.lifter.abi.stack
+        self.abi = program.abi_of(function)
+        self.stack = self.abi.stack
         self.steps = 0
         self.at = 0
         self.held = _Held({}, {})
@@ -89,7 +97,7 @@ class Walk:
         self.visits: Dict[int, int] = {}
         self.waiting: List[int] = []
         self.queued: Set[int] = set()
-        self.order: List[Tuple[int, List[_Part]]] = []
+        self.order: List[Tuple[int, List[Part]]] = []
         self.leaders: Set[int] = {function}
 
     def run(self) -> None:
@@ -100,9 +108,18 @@ class Walk:
         self._drain(index)
         # What only a jump table leads to, or another function: nothing is known of what it finds.
         for leader in sorted(self.leaders):
-            if leader in index and leader not in self.states:
+            if leader in index and leader not in self.states and not self._is_padding(index[leader]):
                 self._flow(leader, _Held({}, {}))
                 self._drain(index)
+
+    def _is_padding(self, index: int) -> bool:
+        """Whether only instructions that do nothing stand here before the next place that is jumped to."""
+        for number, (address, parts) in enumerate(islice(self.order, index, None)):
+            if number and address in self.leaders:
+                return True
+            if parts:
+                return False
+        return False
 
     def _read(self) -> None:
         address = self.low
@@ -113,7 +130,7 @@ class Walk:
                 address += 1
                 self.leaders.add(address)
                 continue
-            parts = [_Part(o, _target(o), _written(o), tuple(_memory(o))) for o in step.operations]
+            parts = [Part(o, target_of(o), written_by(o), tuple(memory_of(o))) for o in step.operations]
             self.order.append((address, parts))
             last = step.operations[-1] if step.operations else ("",)
             address += step.length
@@ -125,7 +142,7 @@ class Walk:
     def _entry(self) -> _Held:
         registers = {number: frozenset([Pointer(number, 0)]) for number in range(32)}
         registers[self.stack] = frozenset([Pointer(FRAME, 0)])
-        first = self.program.lifter.abi.pushed
+        first = self.abi.pushed
         slots = {first + 8 * n: frozenset([Pointer(STACKED + n, 0)]) for n in range(STACKED_ARGUMENTS)}
         return _Held(registers, slots)
 
@@ -158,7 +175,7 @@ class Walk:
 
     # --- operations ---
 
-    def _apply(self, part: _Part) -> bool:
+    def _apply(self, part: Part) -> bool:
         """Follow one operation; false when control does not go on behind it."""
         operation, target = part.operation, part.target
         kind = operation[0]
@@ -173,9 +190,11 @@ class Walk:
             return True
         if kind in ("jumpi", "ret", "stop"):
             if kind == "ret":
-                self.uses.returned |= self.held.registers.get(self.program.lifter.abi.result, ANY)
+                self.uses.returned |= self.held.registers.get(self.abi.result, ANY)
+                self._note_kept()
             if kind == "jumpi":
-                self._hand_over(None, None, self.program.lifter.abi.pushed)
+                self.uses.keeps = frozenset()
+                self._hand_over(None, None, self.abi.pushed)
             return False
         if kind in ("fill", "copy"):
             self._fill(kind, operation[1] // 8 if len(operation) > 1 else 8)
@@ -185,7 +204,7 @@ class Walk:
         self._set(part)
         return True
 
-    def _touch(self, part: _Part) -> None:
+    def _touch(self, part: Part) -> None:
         """Record the memory an operation reads and writes."""
         operation, written = part.operation, part.written
         for operand in part.memory:
@@ -207,10 +226,10 @@ class Walk:
             numbers = held.get(index, ANY)
             if base is None or any(pointer.root == NUMBER for pointer in pointers):
                 pointers = _either(pointers, numbers)
-            return _either(_moved(pointers, None), frozenset([Pointer(UNKNOWN, displacement)]))
+            return _either(_moved(pointers, None), frozenset([Pointer(INDEXED, displacement)]))
         return _moved(pointers, displacement)
 
-    def _set(self, part: _Part) -> None:
+    def _set(self, part: Part) -> None:
         """What the registers and slots hold afterwards."""
         operation, target = part.operation, part.written
         kind = operation[0]
@@ -218,8 +237,11 @@ class Walk:
             for number in operation[1]:
                 self.held.registers.pop(number, None)
         if kind in ("xchg", "swap"):
-            for operand in operation[1:]:
-                self._write(operand, ANY)
+            found = [ANY] * len(operation[1:])
+            if kind == "xchg" and all(operand[0] == "r" and operand[2] == 64 for operand in operation[1:]):
+                found = [self._value(operand) for operand in operation[:0:-1]]
+            for operand, value in zip(operation[1:], found):
+                self._write(operand, value)
             return
         if kind in ("cpuid", "xcr"):
             for number in (0, 1, 2, 3):
@@ -233,6 +255,7 @@ class Walk:
         if kind == "mov":
             return self._value(operation[2])
         if kind == "lea":
+            self._note_move(self.held.registers.get(operation[2][1], ANY), operation[2][4])
             return self.address(operation[2])
         if kind == "cmov":
             return _either(self._value(operation[3]), self._value(operation[4]))
@@ -240,7 +263,9 @@ class Walk:
             first, second = self._value(operation[3]), self._value(operation[4])
             count = next(iter(second)) if len(second) == 1 else None
             if count is not None and count.root == NUMBER and count.offset is not None:
-                return _moved(first, count.offset if operation[1] == "add" else -count.offset)
+                by = count.offset if operation[1] == "add" else -count.offset
+                self._note_move(first, by)
+                return _moved(first, by)
             count = next(iter(first)) if len(first) == 1 and operation[1] == "add" else None
             if count is not None and count.root == NUMBER and count.offset is not None:
                 return _moved(second, count.offset)
@@ -249,6 +274,9 @@ class Walk:
             # Rounded to a multiple of something.
             return _moved(self._value(operation[3]), None)
         return ANY
+
+    def _note_move(self, pointers: Pointers, by: int) -> None:
+        self.uses.moved.update((pointer.root, _signed(by)) for pointer in pointers)
 
     def _value(self, operand: Operand) -> Pointers:
         if operand[0] == "i":
@@ -279,7 +307,7 @@ class Walk:
 
     # --- leaving ---
 
-    def _call(self, part: _Part) -> None:
+    def _call(self, part: Part) -> None:
         target: Optional[int] = None
         name: Optional[str] = None
         operation = part.operation
@@ -291,21 +319,31 @@ class Walk:
             if source[0] == "m" and source[1] is None and source[2] is None:
                 name = self.program.image.imports.get(source[4] - self.program.base)
             self._touch(part)
+            self.uses.called[self.at] = self.uses.called.get(self.at, frozenset()) | self._value(source)
         self._hand_over(target, name)
-        abi = self.program.lifter.abi
+        abi = self.abi
         registers = self.held.registers
-        self.held.registers = {number: registers[number] for number in (*abi.saved, abi.stack) if number in registers}
-        self.held.registers[abi.result] = frozenset([Pointer(MADE + self.at, 0)])
+        kept = {*abi.saved, abi.stack, *(self.keeps(target) if target is not None else ())}
+        self.held.registers = {number: registers[number] for number in kept if number in registers}
+        if abi.result not in kept:
+            self.held.registers[abi.result] = frozenset([Pointer(MADE + self.at, 0)])
+
+    def _note_kept(self) -> None:
+        """What registers hold at a return."""
+        held = self.held.registers
+        same = frozenset(number for number in range(32) if held.get(number) == frozenset([Pointer(number, 0)]))
+        self.uses.keeps = same if self.uses.keeps is None else self.uses.keeps & same
 
     def _leave(self, target: int) -> None:
         """A jump into another function."""
         name = self.program.import_at(target)
-        pushed = self.program.lifter.abi.pushed
+        pushed = self.abi.pushed
+        self.uses.keeps = frozenset()
         self._hand_over(self.program.resolved(target) if name is None else None, name, pushed)
 
     def _hand_over(self, target: Optional[int], name: Optional[str], above: int = 0) -> None:
         """Hand all arguments over; those on the stack lie *above* bytes from the stack pointer."""
-        for number in self.program.lifter.abi.arguments:
+        for number in self.abi.arguments:
             for pointer in self.held.registers.get(number, ANY):
                 self.uses.passed.add(Passed(self.at, target, name, number, pointer))
         for pointer in self.held.registers.get(self.stack, ANY):
@@ -329,45 +367,3 @@ class Walk:
             self.uses.filled.update((self.at, pointer, size) for pointer in registers.get(7, ANY))
         for number in (1, 6, 7):
             registers.pop(number, None)
-
-
-_NO_TARGET = frozenset(
-    ["cmp", "test", "bit", "moved", "lost", "cpuid", "xcr", "jump", "branch", "zero", "tbit", "jumpi", "calli", "call",
-     "ret", "stop", "fill", "copy", "xchg", "swap"]
-)  # fmt: skip
-# Where the operand that is written stands, for those that do not name it first.
-_TARGET_AT = {"bin": 2, "set": 2, "cmov": 2, "vmix": 2, "vbin": 2, "neg": 1}
-
-
-def _written(operation: Operation) -> Optional[Operand]:
-    """The operand an operation writes."""
-    kind = operation[0]
-    if kind == "lost":
-        found: Optional[Operand] = operation[2]
-        return found
-    if kind in ("xchg", "swap"):
-        return next((operand for operand in operation[1:] if operand[0] == "m"), None)
-    if kind in _NO_TARGET:
-        return None
-    operand: Operand = operation[_TARGET_AT.get(kind, 1)]
-    return operand
-
-
-def _memory(operation: Operation) -> Iterator[Operand]:
-    for item in operation[1:]:
-        if isinstance(item, tuple) and item and item[0] == "m":
-            yield item
-
-
-def _target(operation: Operation) -> Optional[int]:
-    """Where a direct jump or branch leads."""
-    kind = operation[0]
-    if kind == "jump":
-        return int(operation[1])
-    if kind == "branch":
-        return int(operation[2])
-    if kind == "zero":
-        return int(operation[2])
-    if kind == "tbit":
-        return int(operation[3])
-    return None

@@ -6,7 +6,7 @@ as an argument, was read from memory or returned by a call, plus a constant. No 
 
 from __future__ import annotations
 
-from typing import FrozenSet, NamedTuple, Optional, Set, Tuple
+from typing import Dict, FrozenSet, NamedTuple, Optional, Set, Tuple
 
 # Beginnings of pointers: an argument in register n (n), an argument on the stack (STACKED + n), what the instruction at
 # n read or the call there returned (MADE + n), or one of the negative ones.
@@ -16,6 +16,8 @@ UNKNOWN = -1
 FRAME = -2
 STATIC = -3
 NUMBER = -4
+# What an index adds to: the other register may be the pointer.
+INDEXED = -5
 
 
 class Pointer(NamedTuple):
@@ -63,7 +65,13 @@ class Uses:
         # copies from a variable: (at, pointer), (at, pointer, bytes where that is known).
         self.kept: Set[Tuple[int, Pointer]] = set()
         self.filled: Set[Tuple[int, Pointer, Optional[int]]] = set()
+        # By how much pointers are moved: (root, bytes).
+        self.moved: Set[Tuple[int, int]] = set()
+        # What indirect calls jump to.
+        self.called: Dict[int, Pointers] = {}
         # What the function returns.
         self.returned: Set[Pointer] = set()
+        # Registers that hold at every return what they held at the beginning; ``None``: none was seen yet.
+        self.keeps: Optional[FrozenSet[int]] = None
         # Whether every byte of it could be read as instructions.
         self.complete = True

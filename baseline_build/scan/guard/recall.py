@@ -8,7 +8,7 @@ and taken. Most runs are repetitions: a cell that changed back, a round that beg
 
 from __future__ import annotations
 
-from typing import Dict, Hashable, List, Mapping, Optional, Set, Tuple
+from typing import Callable, Dict, Hashable, List, Mapping, Optional, Set, Tuple
 
 from .cells import Cells
 from .fields import Fields
@@ -60,15 +60,21 @@ class _Known:
 class Recall:
     """The results of one file.
 
+    :param abi_of: gives the calling convention of a function.
     :param followed: callees of which something is known; *waiting*: those not yet interpreted in this round.
     """
 
     def __init__(
-        self, cells: Cells, fields: Fields, abi: Abi, followed: Mapping[int, Result], waiting: Set[int]
+        self,
+        cells: Cells,
+        fields: Fields,
+        abi_of: Callable[[int], Abi],
+        followed: Mapping[int, Result],
+        waiting: Set[int],
     ) -> None:
         self.cells = cells
         self.fields = fields
-        self.abi = abi
+        self.abi_of = abi_of
         self.followed = followed
         self.waiting = waiting
         self._results: Dict[Hashable, List[_Known]] = {}
@@ -76,7 +82,7 @@ class Recall:
     def callee(self, target: int) -> Tuple[Optional[Essence], bool]:
         """What a caller is told of *target*."""
         summary = self.followed.get(target)
-        return (None if summary is None else summary.essence(self.abi)), target in self.waiting
+        return (None if summary is None else summary.essence(self.abi_of(target))), target in self.waiting
 
     def find(self, key: Hashable, owner: int) -> Optional[Tuple[Result, Told]]:
         """What a run from *key* on behalf of *owner* would find; ``None`` when that is not known."""
@@ -105,6 +111,8 @@ class Recall:
             return False
         if known.version == cells.version:
             return True
+        for key in told.kept:
+            cells.note_reader(*key, owner)
         return (
             all(self.callee(target) == before for target, before in told.callees.items())
             and all(cells.load(*key, owner) == before for key, before in told.loads.items())

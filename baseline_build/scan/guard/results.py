@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .cells import Store
 from .operations import Abi
-from .state import State
+from .state import STACK, STACK_HIGH, State
 from .values import UNDEFINED, Value
 
 MAX_FOLLOWED = 300
@@ -84,9 +84,17 @@ class Result:
         return self.exit.registers[0]
 
     @property
+    def left_behind(self) -> Tuple[Tuple[int, Value], ...]:
+        """Results on the stack that come from what the CPU said: (place above the return address, value), ascending."""
+        memory = self.exit.memory if self.exit is not None else {}
+        return tuple((at, memory[at][1]) for at in sorted(memory) if STACK <= at < STACK_HIGH and memory[at][1].tainted)
+
+    @property
     def informative(self) -> bool:
         """Whether a caller learns something of the CPU from a call."""
-        return self.keeps or (self.exit is not None and (bool(self.exit.facts) or self.returned.informed))
+        if self.keeps or self.left_behind:
+            return True
+        return self.exit is not None and (bool(self.exit.facts) or self.returned.informed)
 
     def essence(self, abi: Abi) -> Essence:
         """All that a caller learns of it without following into it: of a small one, only that it is followed."""
@@ -95,7 +103,8 @@ class Result:
         told: Essence = (False, self.asks, self.stacked, bool(self.unresolved))
         if self.exit is None:
             return told
-        return (*told, self.exit.facts, self.exit.registers[abi.result], self.exit.registers[abi.second])
+        registers = (self.exit.registers[number] for number in (abi.result, *abi.more))
+        return (*told, self.exit.facts, *registers)
 
     @property
     def tiny(self) -> bool:

@@ -28,6 +28,7 @@ _REGISTERS = range(REGISTERS)
 _VECTORS = range(VECTORS)
 
 Slot = Tuple[int, Value]
+Origin = Tuple[int, int]
 # A vector register: (first byte, bytes, value) of each part that is followed.
 Parts = Tuple[Tuple[int, int, Value], ...]
 
@@ -54,8 +55,9 @@ class State:
         self.vectors: List[Parts] = [()] * VECTORS
         self.memory: Dict[int, Slot] = {}
         self.flags: Optional[Flags] = None
-        # Registers that still hold what was loaded from a known place, or (as ~number) copied from another register.
-        self.origins: Dict[int, int] = {}
+        # Registers that still hold the bytes of a known place (address, size), zero-extended, or are copied from
+        # another register (~number, 0).
+        self.origins: Dict[int, Origin] = {}
         self.facts = 0
         # From here up the stack may hold anything where ``memory`` does not say otherwise.
         self.havoc = STACK
@@ -94,7 +96,9 @@ class State:
         memory[address] = (size, value)
         if self.origins:
             self.origins = {
-                register: at for register, at in self.origins.items() if not address - 8 < at < address + size
+                register: (at, held)
+                for register, (at, held) in self.origins.items()
+                if not address - held < at < address + size
             }
         place = self.flags.place if self.flags is not None else None
         if place is not None and place.memory and address - 8 < place.at < address + size:
@@ -148,7 +152,7 @@ class State:
         self.registers[number] = value
         if self.origins:
             self.origins.pop(number, None)
-            for copy in [copy for copy, origin in self.origins.items() if origin == ~number]:
+            for copy in [copy for copy, origin in self.origins.items() if origin[0] == ~number]:
                 del self.origins[copy]
         flags = self.flags
         if flags is not None and flags.place is not None and not flags.place.memory and flags.place.at == number:
@@ -162,17 +166,20 @@ class State:
             return
         self.registers[place.at] = value
         origin = self.origins.get(place.at)
-        for copy in [copy for copy, source in self.origins.items() if source == ~place.at]:
+        for copy in [copy for copy, source in self.origins.items() if source[0] == ~place.at]:
             self.registers[copy] = value
-        if origin is not None and origin < 0:
-            self.registers[~origin] = value
+        if origin is None:
             return
-        if origin is not None:
-            slot = self.memory.get(origin)
-            if (slot is not None and slot[0] == place.size) or (
-                slot is None and not is_stack(origin) and not self.overlapping(origin, place.size)
-            ):
-                self.memory[origin] = (place.size, value)
+        at, size = origin
+        if at < 0:
+            self.registers[~at] = value
+            return
+        size = min(size, place.size)
+        slot = self.memory.get(at)
+        if (slot is not None and slot[0] == size) or (
+            slot is None and not is_stack(at) and not self.overlapping(at, size)
+        ):
+            self.memory[at] = (size, arithmetic.resized(value, size * 8))
 
     def after_call(self, abi: Abi) -> None:
         """A call that was not followed: scratch registers and flags are lost."""
@@ -185,7 +192,9 @@ class State:
             self.registers[register] = value
         self.vectors = [()] * VECTORS
         self.flags = None
-        self.origins = {register: at for register, at in self.origins.items() if register in kept and is_stack(at)}
+        self.origins = {
+            register: origin for register, origin in self.origins.items() if register in kept and is_stack(origin[0])
+        }
 
 
 Drop = Callable[[Value, int], None]

@@ -31,13 +31,13 @@ class Transfer(Vectors):
         self.write(target, value)
         if target[0] == "r" and target[2] >= 32:
             if loaded is not None:
-                self.state.origins[target[1]] = loaded
+                self.state.origins[target[1]] = (loaded, source[5] // 8)
             elif source[0] == "r" and source[2] == target[2] and source[1] != target[1]:
                 self._copied(target[1], source[1], source[2])
         elif target[0] == "m" and source[0] == "r" and source[2] >= 32:
             where = self.address(target).single
             if where is not None:
-                self.state.origins[source[1]] = where
+                self.state.origins[source[1]] = (where, source[2] // 8)
 
     def _copied(self, target: int, source: int, width: int) -> None:
         """Both registers hold the same from now on (the upper half of the source must be clear for that)."""
@@ -45,7 +45,7 @@ class Transfer(Vectors):
         if origin is not None:
             self.state.origins[target] = origin
         elif width == 64 or self.state.registers[source] == self.state.registers[target]:
-            self.state.origins[target] = ~source
+            self.state.origins[target] = (~source, 0)
 
     def _movsx(self, operation: Operation) -> None:
         _, target, source = operation

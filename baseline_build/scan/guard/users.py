@@ -24,8 +24,9 @@ def _of_file(program: Program, address: int) -> Iterator[int]:
     low = program.referred_below(address)
     if low is not None and low < start and not next(program.references(start, address + 1), None):
         start = low
-    for _, place in program.references(start, address + 8):
-        yield program.function_of(place)
+    for target, place in program.references(start, address + 8):
+        if target >= address or not program.accesses_only(place, target, address):
+            yield program.function_of(place)
     # Code for shared objects may take the address out of a word that the loader fills (the global offset table).
     for _, slot in program.data_pointers(start, address + 1):
         for _, place in program.references(slot, slot + 1):

@@ -296,6 +296,25 @@ def _covers(bits: Bits, key: int, facts: int) -> bool:
     return not told & ~facts
 
 
+def weakened(value: Value) -> Value:
+    """A byte that holds *value*, or 0, or anything where *value* was not 0."""
+    if value.plain:
+        return value
+    known = -1
+    for key, facts in value.keys.items():
+        if key:
+            known &= facts
+    if value.bits is not None and not value.bits.one:
+        for bit in range(8):
+            if not value.bits.zero >> bit & 1:
+                known &= value.bits.ones.get(bit, 0)
+    elif value.bits is not None:
+        known = 0
+    if known == -1:
+        return constant(0)
+    return Value(_NONE, Bits((1 << 64) - 1 & ~0xFF, 0, dict.fromkeys(range(8), known) if known else _NONE, _NONE))
+
+
 def bounded(keys: Mapping[int, int], bits: Optional[Bits], plain: bool) -> Value:
     """A value of these alternatives; too many constants are folded into the pattern."""
     if len(keys) <= MAX_KEYS:

@@ -149,7 +149,7 @@ def _following(program: Program, step: Step, at: int, register: int) -> Optional
     """Where control goes on with *register* as it is; ``None`` where somebody else may find the address in it."""
     after = at + step.length
     last: Operation = step.operations[-1] if step.operations else ("",)
-    abi = program.lifter.abi
+    abi = program.abi_of(at)
     low = program.function_of(at)
     high = program.end_of(low)
     kind = last[0]
@@ -158,7 +158,7 @@ def _following(program: Program, step: Step, at: int, register: int) -> Optional
             return None
         return [after] if register in abi.saved else []
     if kind == "ret":
-        return None if register in (abi.result, abi.second, *abi.saved) else []
+        return None if register in (abi.result, *abi.more, *abi.saved) else []
     if kind == "stop":
         return []
     if kind == "jumpi":

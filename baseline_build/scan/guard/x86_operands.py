@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, List, Optional
 
-from .operations import THREAD, VECTORS, X86_64_ABI, Lifter, Operand, Operation
+from .operations import GO_X86_64_ABI, THREAD, VECTORS, X86_64_ABI, Lifter, Operand, Operation
 
 CONDITIONS = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
 
@@ -151,6 +151,7 @@ class X86Base(Lifter):
     """What the instructions need of the lifter for x86-64."""
 
     abi = X86_64_ABI
+    go_abi = GO_X86_64_ABI
 
     def __init__(self, base: int) -> None:
         super().__init__(base)
