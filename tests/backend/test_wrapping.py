@@ -96,8 +96,8 @@ def test_a_build_that_is_told_to_end_leaves_nothing(project: Copy, tmp_path: Pat
     temporary.mkdir()
     line = [sys.executable, "-c", f"import baseline_build; baseline_build.build_wheel({str(toy.output)!r})"]
     environ = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": f"{ROOT}{os.pathsep}."}
-    # a CI runner in the background hands down an ignored SIGINT
-    prepare = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    # a CI runner in the background hands down ignored signals, as nohup does
+    prepare = partial(signal.signal, number, signal.SIG_DFL)
     with subprocess.Popen(line, cwd=toy.path, env=environ, stderr=subprocess.PIPE, preexec_fn=prepare) as process:
         for _ in range(600):
             if (toy.path / "begun").exists():
