@@ -87,10 +87,14 @@ def fetched(wheel: Wheel, cache: Path) -> Path:
 
 
 def _download(wheel: Wheel, folder: Path) -> None:
-    python, abi, platforms = wheel.file[: -len(".whl")].split("-")[-3:]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", str(folder)]
-    for platform in platforms.split("."):
-        command += ["--platform", platform]
-    version = python.replace("cp", "")
-    command += ["--python-version", "311" if abi == "abi3" else version, wheel.requirement]
-    subprocess.run(command, check=False, capture_output=True, text=True)
+    """Ask for the last of the wheel's platforms alone first: a release may have several wheels that fit them all."""
+    python, abi, tags = wheel.file[: -len(".whl")].split("-")[-3:]
+    version = "311" if abi == "abi3" else python.replace("cp", "")
+    platforms = tags.split(".")
+    for asked in (platforms[-1:], platforms):
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+        command += ["-d", str(folder), "--python-version", version]
+        command += [word for platform in asked for word in ("--platform", platform)]
+        subprocess.run([*command, wheel.requirement], check=False, capture_output=True, text=True)
+        if (folder / wheel.file).exists():
+            return
