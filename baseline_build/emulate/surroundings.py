@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from ..isa.tables import read_rows
 from .cpus import Cpu
 
 _TABLE = Path(__file__).with_name("cpuinfo.txt")
@@ -20,11 +21,10 @@ UNTOLD = "programs that read /proc/cpuinfo saw this machine's CPU"
 
 def cpuinfo(cpu: Cpu, processors: int) -> Optional[str]:
     """The content of ``/proc/cpuinfo`` on *processors* of *cpu*; ``None`` where the table has no row for it."""
-    for line in _TABLE.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip() for cell in line.split("#", 1)[0].split("|")]
-        if cells[:2] == [cpu.level, cpu.machine]:
+    for level, machine, told in read_rows(_TABLE, 3):
+        if (level, machine) == (cpu.level, cpu.machine):
             fields = [("model name", f"{cpu.level}, emulated by {cpu.emulator} -cpu {cpu.model}")]
-            for field in cells[2].split(";"):
+            for field in told.split(";"):
                 name, _, value = field.strip().partition("=")
                 fields.append((name, value))
             return "\n".join(_block(number, fields) for number in range(processors))
