@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cibuildwheel.copies import copy_project, extension_alone
+from tests.checkout import copy_checkout
+from tests.cibuildwheel.copies import extension_alone
 from tests.cibuildwheel.images import Image, Workshop
 from tests.cibuildwheel.test_cibuildwheel import scan
 from tests.tools import missing
@@ -27,7 +28,7 @@ def test_native_build_for_arm64(workshop: Workshop, tool: Path, tmp_path: Path, 
         )
     if whole and not os.environ.get("BASELINE_BUILD_TEST_WHOLE"):
         pytest.skip("NOT RUN: the emulated C++ build takes an hour; BASELINE_BUILD_TEST_WHOLE=1 asks for it")
-    project = copy_project(tmp_path / "project")
+    project = copy_checkout(tmp_path / "project")
     settings = {"CIBW_TEST_ENVIRONMENT": "QEMU_CPU=cortex-a53"}
     if not whole:
         settings.update(extension_alone(project))

@@ -11,7 +11,8 @@ from typing import Dict, List, Tuple
 
 import pytest
 
-from tests.cibuildwheel.copies import copy_project, extension_alone
+from tests.checkout import copy_checkout
+from tests.cibuildwheel.copies import extension_alone
 from tests.cibuildwheel.images import Image, Workshop
 from tests.conftest import ROOT
 
@@ -43,7 +44,7 @@ def scan(wheel: Path) -> Tuple[int, str]:
 
 def test_example_project_on_every_interpreter(workshop: Workshop, tool: Path, tmp_path: Path) -> None:
     """From CPython 3.9 to 3.13, as many as Debian and this machine have, and PyPy, in one run; one program for all."""
-    project = copy_project(tmp_path / "project")
+    project = copy_checkout(tmp_path / "project")
     out = tmp_path / "wheelhouse"
     result = workshop.cibuildwheel(tool, PYPY_IMAGE, project, out, PYPY_IMAGE.pythons, {})
     (workshop.home / "example.log").write_text(result.stdout)
@@ -64,7 +65,7 @@ def test_example_project_on_every_interpreter(workshop: Workshop, tool: Path, tm
 
 
 def test_the_oldest_python_on_the_oldest_image(workshop: Workshop, tool: Path, tmp_path: Path) -> None:
-    project = copy_project(tmp_path / "project")
+    project = copy_checkout(tmp_path / "project")
     settings = extension_alone(project)
     out = tmp_path / "wheelhouse"
     result = workshop.cibuildwheel(tool, OLD_IMAGE, project, out, OLD_IMAGE.pythons, settings)
@@ -120,7 +121,7 @@ def test_trap_plain_auditwheel_refuses_and_ours_delivers(workshop: Workshop, too
         path = project / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text).lstrip())
-    copy_project(project, "baseline_build")
+    copy_checkout(project, "baseline_build")
     builds = TRAP_IMAGE.pythons
     plain = {"CIBW_REPAIR_WHEEL_COMMAND_LINUX": "auditwheel repair -w {dest_dir} {wheel}"}
     refused = workshop.cibuildwheel(tool, TRAP_IMAGE, project, tmp_path / "plain", builds, plain)

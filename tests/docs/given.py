@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import sysconfig
 from pathlib import Path
 from typing import Callable, Dict
 
-from tests.conftest import ROOT
+from tests.checkout import copy_checkout
 from tests.repair.wheels import compile_file, make_wheel, x86_only
 
 _PYTHON = """
@@ -81,7 +80,7 @@ def _remove(path: Path) -> None:
 
 def _checkout(folder: Path, name: str) -> None:
     """The tool's own folder, as a checkout has it."""
-    shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.o", "build"))
+    copy_checkout(folder, name)
 
 
 _MAKERS: Dict[str, Callable[[Path, str], None]] = {

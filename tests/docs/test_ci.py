@@ -11,6 +11,7 @@ from typing import Any, Dict, List
 
 import pytest
 
+from tests.checkout import copy_checkout
 from tests.conftest import ROOT
 from tests.tools import missing, require_tool
 
@@ -97,8 +98,9 @@ def test_the_action_for_github(tmp_path: Path, wheel: str, strict: str, status: 
     action = read((ROOT / ".github" / "actions" / "scan" / "action.yml").read_text(encoding="utf-8"))
     (step,) = (step for step in action["runs"]["steps"] if step.get("name") == "Scan")
     give(wheel, tmp_path)
+    place = copy_checkout(tmp_path / "checkout", ".github", "baseline_build") / ".github" / "actions" / "scan"
     environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    environ.update(RUNNER_TEMP=str(tmp_path), ACTION_ROOT=str(ROOT / ".github" / "actions" / "scan"))
+    environ.update(RUNNER_TEMP=str(tmp_path), ACTION_ROOT=str(place))
     environ.update(PATHS=wheel, LEVEL="auto", SARIF="report.sarif", STRICT=strict)
     environ["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary.md")
     done = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.checkout import copy_checkout
 from tests.docs.pages import shown
 from tests.repair.wheels import PROGRAM, compile_file, x86_only
 from tests.tools import missing, require_tool
@@ -52,14 +51,7 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository with what the hooks are made of, as it stands in this working tree."""
     repository = Repository(tmp_path_factory.mktemp("hooks"))
     require_tool("git")
-    parts = (".pre-commit-hooks.yaml", ".pre-commit", "baseline_build")
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", *parts], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    for name in listed.splitlines():
-        if (ROOT / name).is_file():
-            (repository.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, repository.folder / name)
+    copy_checkout(repository.folder, ".pre-commit-hooks.yaml", ".pre-commit", "baseline_build")
     repository.git("init", "-q")
     repository.commit()
     return repository

@@ -11,7 +11,7 @@ from typing import Dict
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.checkout import copy_checkout
 from tests.docs.pages import shown
 from tests.tools import require_tool
 
@@ -22,7 +22,8 @@ pytestmark = pytest.mark.build
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tool's own wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT / "baseline_build")]
+    sources = copy_checkout(folder / "checkout", "baseline_build") / "baseline_build"
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(sources)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (made,) = folder.glob("*.whl")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Tuple
 
-from tests.cibuildwheel.copies import copy_project, extension_alone
+from tests.checkout import copy_checkout
+from tests.cibuildwheel.copies import extension_alone
 
 from .cells import Cell
 
@@ -109,7 +110,7 @@ def _partial(folder: Path, more: Optional[Mapping[str, str]]) -> Tuple[Path, Dic
     Debian calls musl ``libc.so``, the musllinux policies (PEP 656) ``libc.musl-MACHINE.so.1``: a library of that name
     without contents is linked in its place. musl's loader takes itself for both.
     """
-    project = copy_project(folder / "project")
+    project = copy_checkout(folder / "project")
     extension_alone(project)
     (folder / "stand-in").mkdir()
     (folder / "stand-in" / "empty.c").touch()
