@@ -178,8 +178,9 @@ class Cells:
     def _object_end(self, address: int) -> int:
         if is_thread(address):
             return address + 1
-        base = self.program.base
-        return self.program.referred_above(address - base) + base
+        program = self.program
+        # The last object of the file ends with it: threads' variables, fields and other files' objects stand above.
+        return min(program.referred_above(address - program.base) + program.base, max(program.high, address + 1))
 
     def stored(self, address: int, size: int) -> Value:
         """What stores put there: the initial value left out, where every store fills all of it."""

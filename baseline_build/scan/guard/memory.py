@@ -193,6 +193,7 @@ class Memory:
 
         Or it is written to a cell whose address others know: then what was read there before may be out of date.
         """
+        self.state.forget_origins()
         memory = self.state.memory
         for at, (held, before) in [item for item in memory.items() if not is_stack(item[0])]:
             survivor = self.survive(at, held)

@@ -92,9 +92,18 @@ class Result:
     @property
     def informative(self) -> bool:
         """Whether a caller learns something of the CPU from a call."""
-        if self.keeps or self.left_behind:
+        if self.keeps or self.left_behind or self.selects:
             return True
         return self.exit is not None and (bool(self.exit.facts) or self.returned.informed)
+
+    @property
+    def selects(self) -> bool:
+        """Whether it asks the CPU a question its caller chooses (``has(AVX2)``): what it tells is known to that one.
+
+        One of the answers must be told by a test, although no fact holds for all questions together.
+        """
+        returned = self.returned
+        return self.asks and self.tiny and bool(self.tests) and returned.exact and len(returned.keys) > 1
 
     def essence(self, abi: Abi) -> Essence:
         """All that a caller learns of it without following into it: of a small one, only that it is followed."""

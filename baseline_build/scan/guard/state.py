@@ -150,13 +150,33 @@ class State:
         if number == ZERO:
             return
         self.registers[number] = value
+        flags = self.flags
+        if flags is not None and flags.place is not None and not flags.place.memory and flags.place.at == number:
+            self.flags = flags._replace(place=self._other_place(flags.place))
         if self.origins:
             self.origins.pop(number, None)
             for copy in [copy for copy, origin in self.origins.items() if origin[0] == ~number]:
                 del self.origins[copy]
-        flags = self.flags
-        if flags is not None and flags.place is not None and not flags.place.memory and flags.place.at == number:
-            self.flags = flags._replace(place=None)
+
+    def _other_place(self, place: Place) -> Optional[Place]:
+        """Where else the compared value at *place*, a register about to be overwritten, stands: where it came from.
+
+        ``subs w8, w8, #2`` behind a load compares the variable, and keeps nothing of it but the flags.
+        """
+        at, size = self.origins.get(place.at, (0, 0))
+        if at < 0:
+            return Place(False, ~at, place.size)
+        return Place(True, at, size) if 0 < size <= place.size else None
+
+    def forget_origins(self) -> None:
+        """Variables may have changed since they were read: what is found out about a register tells nothing of them."""
+        if any(at >= 0 and not is_stack(at) for at, _ in self.origins.values()):
+            self.origins = {
+                register: (at, size) for register, (at, size) in self.origins.items() if at < 0 or is_stack(at)
+            }
+        place = self.flags.place if self.flags is not None else None
+        if self.flags is not None and place is not None and place.memory and not is_stack(place.at):
+            self.flags = self.flags._replace(place=None)
 
     def refine(self, place: Place, value: Value) -> None:
         """A comparison told more of what stands at *place*."""

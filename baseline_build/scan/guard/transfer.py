@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Mapping, Optional
+from typing import Callable, Dict, Mapping
 
 from . import arithmetic
 from .conditions import Flags, decide
@@ -65,20 +65,15 @@ class Transfer(Vectors):
         if second[0] == "i":
             right = arithmetic.resized(right, width)
         value = self._combine(name, left, right, width)
-        place = None
-        if flags and name == "sub" and flags != "result":
-            found: Optional[Flags] = Flags("sub", left, right, width, None)
-        elif flags and name in ("and", "or", "xor", "andn"):
-            found = Flags("logic", value, value, width, None)
-        elif flags:
-            found = Flags("result", value, value, width, None)
-        else:
-            found = self.state.flags
         self.write(target, value)
-        if found is not None and flags and found.kind != "sub":
-            place = self.place(target, value) if target[0] == "r" else None
-            found = found._replace(place=place)
-        self.state.flags = found
+        if not flags:
+            return
+        if name == "sub" and flags != "result":
+            self.state.flags = Flags("sub", left, right, width, None)
+            return
+        kind = "logic" if name in ("and", "or", "xor", "andn") else "result"
+        place = self.place(target, value) if target[0] == "r" else None
+        self.state.flags = Flags(kind, value, value, width, place)
 
     def _modify(self, name: str, target: Operand, second: Operand, width: int) -> bool:
         """One of several known places is changed by what stood there: each on its own, not their mixture."""
