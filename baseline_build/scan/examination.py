@@ -29,8 +29,8 @@ class Examined:
     :param alone: the report when no other file of the wheel asks.
     :param together: the report when another file does; ``None`` when that changes nothing.
     :param soname: the file's own library name, for finding out where a grafted copy came from.
-    :param imported: as ``together``, of an extension module that its package imports in any case; ``None`` when that
-        changes nothing.
+    :param imported: as ``together`` (as ``alone`` when it detects), of an extension module that its package imports in
+        any case; ``None`` when that changes nothing.
     """
 
     detects: bool
@@ -84,13 +84,25 @@ def _examine_elf(content: Buffer, path: str, options: ScanOptions) -> Examined:
     code = decode_image(image)
     known = data.classify(code, promised)
     detects = guard.detects(image, code)
-    alone = _judged(image, code, known, path, promised, detected_elsewhere=False)
+    judgements = _judgements(image, code, known, detected_elsewhere=False)
+    alone = _reported(image, code, known, path, promised, judgements)
     together = imported = None
     if known.marks and not detects:
-        together = _judged(image, code, known, path, promised, detected_elsewhere=True)
-        if any(name.startswith("PyInit_") for name in image.exports):
-            imported = _judged(image, code, known, path, promised, detected_elsewhere=True, imported=True)
-    return Examined(detects, alone, together, image.soname, None if imported == together else imported)
+        judgements = _judgements(image, code, known, detected_elsewhere=True)
+        together = _reported(image, code, known, path, promised, judgements)
+    if known.marks and any(name.startswith("PyInit_") for name in image.exports):
+        brought = guard.judge_imported(image, code, judgements)
+        if brought != judgements:
+            imported = _reported(image, code, known, path, promised, brought)
+    return Examined(detects, alone, together, image.soname, imported)
+
+
+def _judgements(
+    image: Image, code: Code, known: data.Classified, *, detected_elsewhere: bool
+) -> Tuple[guard.Judgement, ...]:
+    if not known.marks:
+        return ()
+    return guard.judge(image, code, known.marks, detected_elsewhere=detected_elsewhere)
 
 
 def _undecoded_machine(image: Image, path: str) -> FileReport:
@@ -116,19 +128,14 @@ def _undecoded_machine(image: Image, path: str) -> FileReport:
     )
 
 
-def _judged(
+def _reported(
     image: Image,
     code: Code,
     known: data.Classified,
     path: str,
     promised: Level,
-    *,
-    detected_elsewhere: bool,
-    imported: bool = False,
+    judgements: Sequence[guard.Judgement],
 ) -> FileReport:
-    judgements: Sequence[guard.Judgement] = ()
-    if known.marks:
-        judgements = guard.judge(image, code, known.marks, detected_elsewhere=detected_elsewhere, imported=imported)
     found = [findings.finding_of(code, judgement, promised) for judgement in judgements]
     found += findings.undecoded_findings(code, known.undecided)
     found += findings.stray_findings(code)

@@ -16,19 +16,23 @@ _MAX_FILES = 400
 _EXTENSION = re.compile(r"^(?P<module>[^.]+)(\.[^/]*)?\.so$")
 
 
-def always_imported(names: Iterable[str], read: Callable[[str], bytes], project: str) -> FrozenSet[str]:
+def always_imported(
+    names: Iterable[str], read: Callable[[str], bytes], project: str, *, alone: bool = False
+) -> FrozenSet[str]:
     """Names of the extension modules that importing one of the packages among *names* runs whatever the CPU is.
 
     :param names: paths of all files, ``/`` between the parts, the packages' folders at the top.
     :param read: gives the content of one of the Python files.
     :param project: name of the project; a module at the top that is called the same is what users import.
+    :param alone: leave out what stands in a ``try`` or a ``with``: where such an import fails, something else may do.
     """
-    return _Imports(names, read, project).natives()
+    return _Imports(names, read, project, alone=alone).natives()
 
 
 class _Imports:
-    def __init__(self, names: Iterable[str], read: Callable[[str], bytes], project: str) -> None:
+    def __init__(self, names: Iterable[str], read: Callable[[str], bytes], project: str, *, alone: bool) -> None:
         self._read = read
+        self._alone = alone
         self._natives: Dict[str, List[str]] = {}
         self._sources: Dict[str, str] = {}
         for name in names:
@@ -77,9 +81,9 @@ class _Imports:
         for statement in body:
             imported = list(self._named(statement, module))
             yield from imported
-            if isinstance(statement, ast.Try):
+            if isinstance(statement, ast.Try) and not self._alone:
                 yield from self._statements(statement.body, module, strict=True)
-            elif isinstance(statement, ast.With):
+            elif isinstance(statement, ast.With) and not self._alone:
                 yield from self._statements(statement.body, module, strict=strict)
             if isinstance(statement, ast.Raise) or (strict and not imported):
                 return

@@ -138,7 +138,7 @@ class _Found:
         self.reports: List[FileReport] = []
         self.notes: List[str] = []
         self.asking: Optional[str] = None
-        self.imported: Callable[[], FrozenSet[str]] = frozenset
+        self.imported: Callable[[bool], FrozenSet[str]] = lambda _: frozenset()
         self._search = nested.Search()
 
     def close(self) -> None:
@@ -170,8 +170,8 @@ def _take_folder(found: _Found, folder: Path) -> None:
     found.imported = _importer(places, "")
 
 
-def _importer(places: Dict[str, Path], project: str) -> Callable[[], FrozenSet[str]]:
-    return lambda: imports.always_imported(places, lambda name: places[name].read_bytes(), project)
+def _importer(places: Dict[str, Path], project: str) -> Callable[[bool], FrozenSet[str]]:
+    return lambda alone: imports.always_imported(places, lambda name: places[name].read_bytes(), project, alone=alone)
 
 
 def _take_file(found: _Found, name: str, path: Path) -> None:
@@ -217,13 +217,13 @@ def _take_wheel(found: _Found, wheel: WheelFile) -> None:
             _sort_in(found, member.name, head, job, platform)
         if asking.is_told(member.name) and member.size <= asking.LIMIT:
             found.read(member.name, wheel.read(member.name))
-    found.imported = lambda: _imported_of(wheel.path)
+    found.imported = lambda alone: _imported_of(wheel.path, alone=alone)
 
 
-def _imported_of(path: Path) -> FrozenSet[str]:
+def _imported_of(path: Path, *, alone: bool) -> FrozenSet[str]:
     with open_wheel(path) as wheel:
         listed = [member.name for member in wheel.members if member.size <= asking.LIMIT or member.name.endswith(".so")]
-        return imports.always_imported(listed, wheel.read, path.name.partition("-")[0])
+        return imports.always_imported(listed, wheel.read, path.name.partition("-")[0], alone=alone)
 
 
 def _sort_in(found: _Found, name: str, head: bytes, job: workers.Job, platform: str) -> None:
@@ -269,9 +269,7 @@ def _examined(
             f"{found.asking} seems to ask what the CPU can do; it may choose among the native modules, "
             "so that the lack of a test inside of them proves nothing"
         )
-    brought: FrozenSet[str] = frozenset()
-    if asked and found.asking is None and any(one.imported for one in examined):
-        brought = found.imported()
+    brought = _brought(found, examined) if asked and any(one.imported for one in examined) else frozenset()
     files = [_final(one, asked, one.alone.path in brought) for one in examined]
     everything = sorted([*files, *found.reports], key=lambda file: file.path)
     return InputReport(title, digest, _verdict(everything), tuple(everything), tuple(found.notes))
@@ -291,9 +289,21 @@ def _refuse_unreadable(title: str, file: FileReport, name: str) -> None:
     )
 
 
+def _brought(found: _Found, examined: Sequence[Examined]) -> FrozenSet[str]:
+    """Names of the extension modules that are imported whatever the CPU is.
+
+    A module that asks by itself, or under Python code that asks, may refuse to be imported and have a stand-in: there
+    only imports count that nothing catches.
+    """
+    alone = found.imported(True)
+    if found.asking is not None:
+        return alone
+    return alone | (found.imported(False) - {one.alone.path for one in examined if one.detects})
+
+
 def _final(one: Examined, asked: bool, imported: bool) -> FileReport:
     chosen = one.alone
-    if asked and not one.detects:
+    if asked:
         chosen = (one.imported if imported else None) or one.together or one.alone
     return replace(chosen, origin=origin_of(chosen.path, one.soname))
 

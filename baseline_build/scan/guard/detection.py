@@ -42,12 +42,19 @@ _NAMED_IN_DATA = re.compile(
 def detects(code: Code) -> bool:
     """Whether anything in the file asks what the CPU can do."""
     image = code.image
-    answers = _ANSWERS.get(image.machine, frozenset())
-    if any(name in answers for name in image.imports.values()):
+    if any(is_answer(image, name) for name in image.imports.values()):
         return True
-    if informed_resolvers(image) or _gets_the_vector(image) or _NAMED_IN_DATA.search(image.data):
-        return True
-    return bool(question_places(code))
+    return asks_by_other_means(image) or bool(question_places(code))
+
+
+def is_answer(image: Image, name: str) -> bool:
+    """Whether the imported function or variable *name* tells what the CPU can do."""
+    return name in _ANSWERS.get(image.machine, frozenset())
+
+
+def asks_by_other_means(image: Image) -> bool:
+    """Whether the file may ask in a way that no instruction and no imported name shows."""
+    return bool(informed_resolvers(image)) or _gets_the_vector(image) or bool(_NAMED_IN_DATA.search(image.data))
 
 
 def informed_resolvers(image: Image) -> FrozenSet[int]:

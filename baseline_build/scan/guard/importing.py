@@ -8,9 +8,11 @@ C interface defines as failure ("The Python/C API Reference Manual", chapter "Ex
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from . import detection
 from .graph import Block, Graph
+from .knowing import Knowing
 from .loading import Loaded, roots, surely_run
 from .operations import Operand, Operation
 from .program import Program
@@ -22,6 +24,8 @@ _MAY_BE_NULL = frozenset(
      "PyWeakref_GetObject", "PyEval_GetLocals", "PyEval_GetGlobals", "PyEval_GetFrame", "PyModule_GetState",
      "PyModule_GetDef", "PyState_FindModule", "PyMem_Malloc", "PyErr_GetRaisedException", "PyUnicode_AsUTF8"]
 )  # fmt: skip
+# Functions that are handed the address of a pointer to an object and leave it pointing to an object.
+_KEEPS_OBJECTS = frozenset(["PyUnicode_InternInPlace"])
 _IMPORT_ROOTS = ("module initialiser", "module exec slot")
 _MAX_FUNCTIONS = 1000
 _HAS_FAILED = "PyErr_Occurred"
@@ -41,25 +45,40 @@ class _Test(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """Which registers hold what a call gave: block of the call, name of the function ("" for one of this file)."""
+    """What a call gave: block of the call, name of the function ("" for one of this file), where that function is."""
 
     call: int
     name: str
-    registers: FrozenSet[int]
+    target: int
+
+
+# Where a result is held: (register, None), or (base register, displacement) of a word of memory.
+_Place = Tuple[int, Optional[int]]
+_Held = Dict[_Place, _Result]
 
 
 def run_on_import(program: Program, marks: Sequence[int]) -> List[Loaded]:
-    """Those of *marks* (ascending addresses) that run in every import of the extension module that succeeds."""
+    """Those of *marks* (ascending addresses) that run in every import of the extension module that succeeds.
+
+    Where the file itself asks what the CPU can do, a function of it that gives ``NULL`` may say "not on this CPU", and
+    what follows is then a choice and no failure. So there only those functions count as failing that cannot know.
+    """
     begin = [(address, what) for address, what in roots(program) if what in _IMPORT_ROOTS]
     first = {address for address, _ in begin}
+    knowing = Knowing(program) if detection.detects(program.code) else None
     return surely_run(
-        program, marks, begin, lambda entry: always_imported(program, entry, first=entry in first), _MAX_FUNCTIONS
+        program,
+        marks,
+        begin,
+        lambda entry: always_imported(program, entry, knowing, first=entry in first),
+        _MAX_FUNCTIONS,
     )
 
 
-def always_imported(program: Program, entry: int, *, first: bool) -> List[Block]:
+def always_imported(program: Program, entry: int, knowing: Optional[Knowing], *, first: bool) -> List[Block]:
     """Blocks on every path through the function at *entry* that does not fail, the entry's first.
 
+    :param knowing: tells which functions may know what the CPU can do; ``None`` where none can.
     :param first: whether *entry* is where the import begins, at which nothing else of the module has run yet.
     """
     graph = Graph(program, entry)
@@ -68,7 +87,7 @@ def always_imported(program: Program, entry: int, *, first: bool) -> List[Block]
         test = _test(program, block)
         if test is None:
             continue
-        dropped = _failing(test, held.get(start))
+        dropped = _failing(test, held.get(start, {}), knowing)
         if dropped is None and first and start == entry and _is_unset(program, graph, block, test):
             dropped = test.no
         if dropped is not None:
@@ -76,46 +95,80 @@ def always_imported(program: Program, entry: int, *, first: bool) -> List[Block]
     return graph.always()
 
 
-def _held(program: Program, graph: Graph) -> Dict[int, Optional[_Result]]:
-    """What is known of the result of the last call where each block ends."""
+def _held(program: Program, graph: Graph) -> Dict[int, _Held]:
+    """Where the result of which call is held when each block ends."""
     before: Dict[int, List[int]] = {}
     for block in graph.blocks.values():
         for target in block.next:
             before.setdefault(target, []).append(block.start)
-    held: Dict[int, Optional[_Result]] = {}
+    held: Dict[int, _Held] = {}
     ranks = graph.ranks()
     for start in sorted(ranks, key=ranks.__getitem__):
-        incoming = [held.get(source) for source in before.get(start, ())]
-        known = incoming[0] if incoming and start != graph.entry else None
+        incoming = [held.get(source, {}) for source in before.get(start, ())]
+        known: _Held = dict(incoming[0]) if incoming and start != graph.entry else {}
         for other in incoming[1:]:
-            same = known is not None and other is not None and known.call == other.call
-            known = known._replace(registers=known.registers & other.registers) if same and known and other else None
+            known = {place: result for place, result in known.items() if other.get(place) == result}
         held[start] = _after(program, graph.blocks[start], known)
     return held
 
 
-def _after(program: Program, block: Block, known: Optional[_Result]) -> Optional[_Result]:
+def _after(program: Program, block: Block, known: _Held) -> _Held:
     """What holds behind *block* where *known* held before it."""
-    operations = _operations(program, block)
-    if operations and operations[-1][0] == "call":
-        target = int(operations[-1][1])
-        name = program.import_at(target)
-        if name is None and program.resolved(target) is None:
-            return None
-        return _Result(block.start, name or "", frozenset([program.lifter.abi.result]))
-    if known is None:
-        return None
-    holding = set(known.registers)
-    for operation in operations:
-        if operation[0] in _WITHOUT_TARGET or _adds_one(operation):
-            continue
-        written = _written(operation)
-        if written is None:
-            return None
-        if written[0] == "r":
-            copied = operation[0] == "mov" and operation[2][0] == "r" and operation[2][1] in holding
-            (holding.add if copied else holding.discard)(written[1])
-    return known._replace(registers=frozenset(holding))
+    abi = program.lifter.abi
+    for operation in _operations(program, block):
+        if operation[0] in ("call", "calli"):
+            name, own = _called(program, operation)
+            words = name in _KEEPS_OBJECTS
+            known = {
+                place: result
+                for place, result in known.items()
+                if place[0] in abi.saved and (words or place[1] is None)
+            }
+            if name is not None or own is not None:
+                known[abi.result, None] = _Result(block.start, name or "", own or 0)
+        elif operation[0] not in _WITHOUT_TARGET and not _adds_one(operation):
+            known = _overwritten(known, operation)
+    return known
+
+
+def _called(program: Program, operation: Operation) -> Tuple[Optional[str], Optional[int]]:
+    """(name, address) of what a call reaches, an imported function or one of this file; both ``None`` where unknown."""
+    if operation[0] == "call":
+        name = program.import_at(int(operation[1]))
+        return name, None if name is not None else program.resolved(int(operation[1]))
+    return program.imported_through(operation[1]), None
+
+
+def _overwritten(known: _Held, operation: Operation) -> _Held:
+    """What of *known* holds behind *operation*, which writes something."""
+    written = _written(operation)
+    if written is None:
+        return {}
+    into = _place(written)
+    if written[0] == "r":
+        kept = {place: result for place, result in known.items() if place[0] != written[1]}
+    else:
+        kept = {place: result for place, result in known.items() if place[1] is None or _apart(place, into)}
+    source = _place(operation[2]) if operation[0] == "mov" else None
+    if into is not None and source in known:
+        kept[into] = known[source]
+    return kept
+
+
+def _place(operand: Operand) -> Optional[_Place]:
+    """The whole register, or the word of memory at a register and a displacement, that *operand* is."""
+    if operand[0] == "r" and operand[2] >= 32:
+        return operand[1], None
+    if operand[0] == "m" and operand[1] is not None and operand[2] is None and operand[-1] == 64:
+        return operand[1], int(operand[4])
+    return None
+
+
+def _apart(place: _Place, written: Optional[_Place]) -> bool:
+    """Whether a write of the word at *written* surely leaves the word at *place* alone."""
+    if written is None or written[1] is None or place[1] is None or written[0] != place[0]:
+        return False
+    return abs(written[1] - place[1]) >= 8
 
 
 def _operations(program: Program, block: Block) -> List[Operation]:
@@ -183,14 +236,16 @@ def _adds_one(operation: Operation) -> bool:
     return bool(operation[0] == "bin" and operation[1] == "add" and operation[4] == ("i", 1))
 
 
-def _failing(test: _Test, result: Optional[_Result]) -> Optional[int]:
-    """The block *test* leads to when the last call has failed; ``None`` where it asks something else."""
-    if result is None or test.value[0] != "r" or test.value[1] not in result.registers:
-        return None
-    if result.name and not result.name.startswith(("Py", "_Py")):
+def _failing(test: _Test, held: _Held, knowing: Optional[Knowing]) -> Optional[int]:
+    """The block *test* leads to when the call it asks about has failed; ``None`` where it asks something else."""
+    place = _place(test.value)
+    result = held.get(place) if place is not None else None
+    if result is None or (result.name and not result.name.startswith(("Py", "_Py"))):
         return None
     if result.name == _HAS_FAILED:
         return test.no if test.kind == "null" else None
+    if not result.name and knowing is not None and knowing.may_know(result.target):
+        return None
     if test.kind == "null":
         return test.yes if test.value[2] == 64 and result.name not in _MAY_BE_NULL else None
     return test.yes

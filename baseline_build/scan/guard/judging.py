@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ...elf import Image
 from ...isa import Machine, baseline_of
@@ -58,13 +58,11 @@ def judge(
     marks: Sequence[Mark],
     *,
     detected_elsewhere: bool = False,
-    imported: bool = False,
     steps: int = TOTAL_STEPS,
 ) -> Tuple[Judgement, ...]:
     """Judge *marks*, the instructions of *image* above the promised level.
 
     :param detected_elsewhere: whether another module or library of the same wheel asks what the CPU can do.
-    :param imported: whether it is an extension module that its package imports without any condition.
     :param steps: how many steps of interpretation may be spent on it.
     """
     if not marks:
@@ -72,8 +70,30 @@ def judge(
     if image.machine not in _LIFTED:
         detected = detected_elsewhere or detection.detects(code)
         return tuple(_without_analysis(image, marks, detected=detected))
-    judged = _Judge(image, code, marks, detected_elsewhere=detected_elsewhere, imported=imported, steps=steps)
+    judged = _Judge(image, code, marks, detected_elsewhere=detected_elsewhere, steps=steps)
     return tuple(judged.judgements())
+
+
+def judge_imported(image: Image, code: Code, judgements: Sequence[Judgement]) -> Tuple[Judgement, ...]:
+    """*judgements* on an extension module, for the case that its package imports it without any condition."""
+    open_ones = [judgement for judgement in judgements if judgement.verdict is Verdict.UNPROVEN]
+    if not open_ones or image.machine not in _LIFTED:
+        return tuple(judgements)
+    addresses = sorted(mark.address for judgement in open_ones for mark in judgement.marks)
+    brought = {found.address: found for found in run_on_import(Program(image, code), addresses)}
+    return tuple(_brought(judgement, brought) for judgement in judgements)
+
+
+def _brought(judgement: Judgement, brought: Mapping[int, Loaded]) -> Judgement:
+    """*judgement*, or that it is a violation where one of its marks is among the *brought* ones."""
+    run = [mark for mark in judgement.marks if mark.address in brought]
+    if not run:
+        return judgement
+    found = brought[run[0].address]
+    return Judgement(
+        judgement.function, judgement.features, tuple(_first(run, judgement.marks)), Verdict.VIOLATION, "BB101",
+        _ON_IMPORT.format(root=found.path[0]), found.path, None, _FIX,
+    )  # fmt: skip
 
 
 def _without_analysis(image: Image, marks: Sequence[Mark], *, detected: bool) -> Iterator[Judgement]:
@@ -106,7 +126,6 @@ class _Judge:
         marks: Sequence[Mark],
         *,
         detected_elsewhere: bool,
-        imported: bool,
         steps: int,
     ) -> None:
         self.program = Program(image, code)
@@ -115,7 +134,6 @@ class _Judge:
         self.detected_here = detection.detects(code)
         self.detected = self.detected_here or detected_elsewhere
         self.steps = steps
-        self.imported = imported and not self.detected_here
         self.groups: Dict[_Group, List[Mark]] = {}
         for mark in marks:
             start = self.program.function_of(mark.address)
@@ -123,7 +141,6 @@ class _Judge:
         self.marks = sorted(marks)
         self.loaded: Dict[int, Loaded] = {}
         self.first: Dict[int, FirstLoaded] = {}
-        self.brought: Dict[int, Loaded] = {}
         self.late: Dict[int, Late] = {}
         self.ways: Optional[OpenWays] = None
 
@@ -135,8 +152,6 @@ class _Judge:
         addresses = [mark.address for mark in self.marks]
         self.loaded = {found.address: found for found in run_on_load(self.program, addresses)}
         self.first = {found.loaded.address: found for found in run_at_first(self.program, addresses, self.loaded)}
-        if self.imported:
-            self.brought = {found.address: found for found in run_on_import(self.program, addresses)}
         if not self._above_as_a_whole():
             discovery = Discovery(self.program, self.steps)
             discovery.discover()
@@ -194,11 +209,6 @@ class _Judge:
             names = explanation.listed(sorted(variable.name for variable in run.variables))
             ground = _AT_FIRST.format(root=run.loaded.path[0], variables=names)
             return self._violation(start, features, _first(first, members), ground, run.loaded.path, _FIX)
-        brought = [mark for mark in members if mark.address in self.brought]
-        if brought:
-            found = self.brought[brought[0].address]
-            ground = _ON_IMPORT.format(root=found.path[0])
-            return self._violation(start, features, _first(brought, members), ground, found.path, _FIX)
         too_late = [mark for mark in members if mark.address in self.late]
         if too_late:
             late = self.late[too_late[0].address]

@@ -12,6 +12,7 @@ from . import detection
 from .contents import Contents
 from .facts import Facts
 from .mentions import Mentions
+from .operations import Operand
 
 _INITIALISER = "PyInit_"
 
@@ -141,6 +142,13 @@ class Program(Mentions):
     def import_at(self, target: int) -> Optional[str]:
         """The name of the imported function a call to *target* reaches."""
         return self.image.stubs.get(target)
+
+    def imported_through(self, source: Operand) -> Optional[str]:
+        """The name of the imported function whose address *source* is: a word that only the loader writes."""
+        if source[0] != "m" or source[1] is not None or source[2] is not None:
+            return None
+        slot = int(source[4]) - self.base
+        return self.image.imports.get(slot) if self.contents.is_constant(slot) else None
 
     @cached_property
     def questions(self) -> Tuple[int, ...]:
