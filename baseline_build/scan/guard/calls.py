@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .analysis import STACKED, Analysis, entry_state
 from .cells import Store
@@ -15,6 +15,9 @@ from .state import ANYTHING, STACK, STACK_HIGH, State, is_stack
 from .values import PLAIN, UNDEFINED, Value, join, without_plain
 
 _MAX_DEPTH = 6
+# Outcomes of one call that are told apart, and how often in one run.
+_MAX_OUTCOMES = 3
+_MAX_FORKS = 32
 _WIDEN_AT = (8, 30, 40)
 _WIDEN_LONG_AT = (2, 4, 6)
 
@@ -45,6 +48,9 @@ class Calls(Handover):
         low, high = self.ranges[0]
         self.patience = _WIDEN_LONG_AT if high - low > LONG else _WIDEN_AT
         self.pending: List[Store] = []
+        # States in which the call just made returned otherwise, to be gone on with one by one.
+        self.apart: List[State] = []
+        self.forks = 0
 
     def execute(self) -> Result:
         """Interpret until nothing changes."""
@@ -156,8 +162,30 @@ class Calls(Handover):
             return bool(inner.unresolved) and self._call_unknown(targets=(target,))
         if inner.keeps and inner.small and self._is_small():
             self.result.keeps = True
-        self._come_back(abi, inner, own=own)
+        first, *others = self._outcomes(inner.exit, inner.exits) if not own else (inner.exit,)
+        before = self.state
+        for after in others:
+            self.state = before.copy()
+            self._come_back(abi, after, own=own)
+            self.apart.append(self.state)
+        self.state = before
+        self._come_back(abi, first, own=own)
         return True
+
+    def _outcomes(self, joined: State, exits: Mapping[Optional[int], State]) -> Sequence[State]:
+        """The ways a call came back: one, or those that return different numbers and leave different answers on our
+        stack (``if (ask(&answer))``)."""
+        stack = self.state.registers[self.abi.stack].single
+        if stack is None or not 1 < len(exits) <= _MAX_OUTCOMES or None in exits or self.forks >= _MAX_FORKS:
+            return (joined,)
+        if self.program.function_of(self.next) != self.program.function_of(self.at):
+            return (joined,)
+        for state in exits.values():
+            for at, slot in state.memory.items():
+                if is_stack(at) and at >= stack and slot[1].tainted and joined.memory.get(at) != slot:
+                    self.forks += 1
+                    return tuple(exits.values())
+        return (joined,)
 
     def _note_callee(self, target: int) -> None:
         if target not in self.told.callees:
@@ -257,10 +285,8 @@ class Calls(Handover):
             )
         return found
 
-    def _come_back(self, abi: Abi, inner: Result, *, own: bool) -> None:
-        after = inner.exit
-        if after is None:
-            return
+    def _come_back(self, abi: Abi, after: State, *, own: bool) -> None:
+        """Go on behind a call that was followed, with what the callee left in *after*."""
         state = self.state
         kept = {number: state.registers[number] for number in (*abi.saved, abi.stack)}
         saved_origins = {

@@ -12,7 +12,7 @@ from typing import Callable, Dict, Optional
 from . import auxv
 from .calls import Calls
 from .conditions import Flags, Outcome, decide
-from .operations import Operand, Operation
+from .operations import Operand, Operation, Step
 from .results import ExhaustedError, Result
 from .state import ANYTHING, State, merge
 from .values import Value, constant
@@ -41,6 +41,10 @@ class Run(Calls):
 
     def flow(self, address: int, state: State) -> None:
         """Control arrives at *address* with *state*."""
+        if self.inner and self.states and not self.waiting and self.analysis.returning.only_returns(address):
+            # Ways that meet only to return stay apart, see Result.exits.
+            self._aside(address, state)
+            return
         known = self.states.get(address)
         if known is None:
             self.states[address] = state.copy()
@@ -91,31 +95,34 @@ class Run(Calls):
         self.visits[address] = self.visits.get(address, 0) + 1
         self.state = self.states[address].copy()
         self.waiting = self.idle.get(address, False)
-        budget = self.analysis.budget
+        self._walk(address)
+
+    def _aside(self, address: int, state: State) -> None:
+        """Go on at *address* with *state*, without joining it with what else comes there, and come back."""
+        before = self.at, self.next, self.state, self.waiting
+        self.state = state.copy()
+        self._walk(address)
+        self.at, self.next, self.state, self.waiting = before
+
+    def _walk(self, address: int) -> None:
+        """Straight on from *address* with the state there is, to the end of the block."""
         while True:
-            budget.left -= 1
-            if budget.left < 0:
-                raise ExhaustedError
-            step = self.program.step(address)
+            step = self._enter(address)
             if step is None:
                 return
-            facts = self.result.facts
-            before = facts.get(address)
-            if before is None:
-                self.result.steps += 1
-                facts[address] = self.state.facts
-            else:
-                facts[address] = before & self.state.facts
-            following = address + step.length
-            self.at = address
-            self.next = following
-            self.waiting = step.operations[-1][0] in _CALLS if step.operations else self.waiting
             for operation in step.operations:
                 handler = _CONTROL.get(operation[0])
                 if handler is None:
                     self.apply(operation)
                 elif not handler(self, operation):
                     return
+            following = self.next
+            if self.apart:
+                others, self.apart = self.apart, []
+                for state in others:
+                    self._aside(following, state)
+                address = following
+                continue
             if following in self.states or following in self.order:
                 self.flow(following, self.state)
                 return
@@ -124,6 +131,27 @@ class Run(Calls):
                 self._leave(following, "jump")
                 return
             address = following
+
+    def _enter(self, address: int) -> Optional[Step]:
+        """Take note of the instruction at *address*; ``None`` where there is none."""
+        budget = self.analysis.budget
+        budget.left -= 1
+        if budget.left < 0:
+            raise ExhaustedError
+        step = self.program.step(address)
+        if step is None:
+            return None
+        facts = self.result.facts
+        before = facts.get(address)
+        if before is None:
+            self.result.steps += 1
+            facts[address] = self.state.facts
+        else:
+            facts[address] = before & self.state.facts
+        self.at = address
+        self.next = address + step.length
+        self.waiting = step.operations[-1][0] in _CALLS if step.operations else self.waiting
+        return step
 
     def _inside(self, address: int) -> bool:
         return any(low <= address < high for low, high in self.ranges)
@@ -157,7 +185,10 @@ class Run(Calls):
             # What lies there is a return address already.
             self.state.set_register(abi.stack, constant(stack + abi.pushed))
         if self._call(target):
-            self._return(None)
+            others, self.apart = self.apart, []
+            for state in (*others, self.state):
+                self.state = state
+                self._return(None)
 
     def _jump(self, operation: Operation) -> bool:
         self._goto(operation[1], self.state)
@@ -256,13 +287,17 @@ class Run(Calls):
             self.escape(state.registers[abi.result])
             for number in abi.more:
                 self.escape(state.registers[number], kind="second")
-        if self.result.exit is None:
-            self.result.exit = state.copy()
-        else:
-            merged = merge(self.result.exit, state, 0, self.escape)
-            if merged is not None:
-                self.result.exit = merged
+        self.result.exit = self._either(self.result.exit, state)
+        if self.inner:
+            exits, key = self.result.exits, state.registers[abi.result].single
+            exits[key] = self._either(exits.get(key), state)
         return False
+
+    def _either(self, known: Optional[State], state: State) -> State:
+        if known is None:
+            return state.copy()
+        merged = merge(known, state, 0, self.escape)
+        return known if merged is None else merged
 
 
 _CONTROL: Dict[str, Callable[[Run, Operation], bool]] = {

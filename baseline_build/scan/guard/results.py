@@ -53,6 +53,9 @@ class Result:
         # Facts at every instruction that was reached.
         self.facts: Dict[int, int] = {}
         self.exit: Optional[State] = None
+        # The same, apart by what is returned where that is one number (``None``: it is not): "1, and the answer stands
+        # at the pointer you gave" is another outcome than "0, and nothing stands there".
+        self.exits: Dict[Optional[int], State] = {}
         self.asks = False
         self.unresolved: Set[int] = set()
         self.callees: Set[int] = set()

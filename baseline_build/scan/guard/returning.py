@@ -13,6 +13,8 @@ from .program import NEVER_RETURN, Program
 
 _MAX_STEPS = 2000
 _MAX_DEPTH = 4
+_MAX_LAST = 10
+_CONTROL = frozenset(["jump", "branch", "zero", "tbit", "jumpi", "call", "calli", "ret", "stop"])
 # Nothing is ever mapped at the lowest addresses (Linux, vm.mmap_min_addr; POSIX null pointers).
 _NEVER_MAPPED = 4096
 
@@ -23,6 +25,25 @@ class Returning:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._known: Dict[int, bool] = {}
+        self._last: Dict[int, bool] = {}
+
+    def only_returns(self, address: int) -> bool:
+        """Whether a few instructions at *address*, with no jump or call among them, end in a return."""
+        known = self._last.get(address)
+        if known is None:
+            known = self._last[address] = self._ends(address)
+        return known
+
+    def _ends(self, address: int) -> bool:
+        for _ in range(_MAX_LAST):
+            step = self.program.step(address)
+            if step is None:
+                return False
+            kind = step.operations[-1][0] if step.operations else ""
+            if kind in _CONTROL:
+                return kind == "ret"
+            address += step.length
+        return False
 
     def returns(self, function: int, depth: int = 0) -> bool:
         """Whether a call of the function at *function* may come back."""
