@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from ...decode.model import Flow
+from ...isa import Machine
 from . import detection
+from .anchors import Anchors
 from .instructions import Instructions
 
 _SHIFT = 40
@@ -103,8 +105,29 @@ class Mentions(Instructions):
         return None
 
     def references(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
-        """(target, instruction) for data addresses in [*low*, *high*) that instructions name."""
-        return _between(self._data_references, low, high)
+        """(target, instruction) for data addresses in [*low*, *high*) that instructions name, or may reach from what
+        their function names."""
+        yield from _between(self._data_references, low, high)
+        yield from self._anchors.between(low, high)
+
+    @cached_property
+    def _anchors(self) -> Anchors:
+        return Anchors(self.code, self._bounds)
+
+    def _bounds(self, address: int) -> Tuple[int, int]:
+        function = self.function_of(address)
+        return function, self.end_of(function)
+
+    @cached_property
+    def _objects(self) -> List[int]:
+        """References without those that name no more than a page, which is no object."""
+        if self.image.machine is not Machine.AARCH64:
+            return self._data_references
+        return [packed for packed in self._data_references if not self._names_page(packed & _MASK)]
+
+    def _names_page(self, at: int) -> bool:
+        """Whether the instruction at *at* is an adrp (Arm ARM, C6.2)."""
+        return int.from_bytes(self.code.bytes_at(at, 4), "little") & 0x9F000000 == 0x90000000
 
     def code_references(self, low: int, high: int) -> Iterator[Tuple[int, int]]:
         """(target, instruction) for code addresses in [*low*, *high*) that instructions name without jumping there."""
@@ -112,7 +135,7 @@ class Mentions(Instructions):
 
     def referred_below(self, address: int) -> Optional[int]:
         """The nearest address at or below *address* that something names: where the object around it begins."""
-        refs = self._data_references
+        refs = self._objects
         index = bisect_right(refs, address << _SHIFT | _MASK) - 1
         best = refs[index] >> _SHIFT if index >= 0 else None
         named = self._named_data
@@ -123,7 +146,7 @@ class Mentions(Instructions):
 
     def referred_above(self, address: int) -> int:
         """The nearest address above *address* that something names."""
-        refs = self._data_references
+        refs = self._objects
         index = bisect_left(refs, address + 1 << _SHIFT)
         best = refs[index] >> _SHIFT if index < len(refs) else 1 << 62
         named = self._named_data
