@@ -101,7 +101,9 @@ def _compiler(machine: str, folder: Path) -> str:
         zig = shutil.which("zig") or next((f"{place}/zig" for place in places), "")
         if not zig:
             missing("zig is neither on PATH nor installed as ziglang")
-        command = f"{zig} cc -target {machine}-linux-musl -mcpu=generic -fno-sanitize=undefined -dynamic"
+        # zig makes an error of __DATE__, which Python says when it starts.
+        options = "-mcpu=generic -fno-sanitize=undefined -dynamic -Wno-date-time -w"
+        command = f"{zig} cc -target {machine}-linux-musl {options}"
     script = folder / "cc"
     script.write_text(
         f'#!/bin/sh\ncase $1 in --print-multiarch) exit 1 ;; esac\nexec {command} "$@"\n', encoding="ascii"

@@ -11,13 +11,14 @@ from __future__ import annotations
 from itertools import product
 from typing import Iterator, List
 
-_LEGACY = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")
+# Legacy prefixes, and REX ones, which count for nothing before them.
+_PREFIXES = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3") | frozenset(range(0x40, 0x50))
 _VVVV = 0x78
 
 
 def repaired(data: bytes) -> Iterator[bytes]:
     """*data*, which begins with an instruction, with all sensible values of fields that may be reserved."""
-    start = next((index for index, byte in enumerate(data) if byte not in _LEGACY), len(data))
+    start = next((index for index, byte in enumerate(data) if byte not in _PREFIXES), len(data))
     payload = data[start + 1 : start + 4]
     variants: List[bytes] = []
     if len(payload) == 3 and data[start] == 0x62:
