@@ -42,6 +42,9 @@ _OLDER = {"bullseye": "3.9", "bookworm": "3.11"}
 # What no suite of Debian has: taken from this machine where it has them below one folder, as pyenv's are.
 _BORROWED = ("3.10", "3.12")
 _CHROOT_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# virtualenv looks for updates in the background, for minutes where it is emulated, after the command has ended.
+_SETTINGS = ("HOME=/root", "LANG=C.UTF-8", "VIRTUALENV_NO_PERIODIC_UPDATE=1")
+_CLEAN = ("env", "-i", f"PATH={_CHROOT_PATH}", *_SETTINGS)
 
 # NT_GNU_PROPERTY_TYPE_0 with GNU_PROPERTY_X86_ISA_1_NEEDED (0xc0008002) = baseline | v2; x86-64 psABI, section
 # "Program Property".
@@ -252,6 +255,7 @@ class Workshop:
             "[global]\n"
             "cert = /etc/ssl/certs/ca-certificates.crt\n"
             "default-timeout = 180\n"
+            "retries = 10\n"
             "disable-pip-version-check = 1\n"
         )
 
@@ -297,9 +301,8 @@ class Workshop:
                     f"/opt/python/{tag}-{tag}/bin/virtualenv -q -p {program} {place}",
                     f"{place}/bin/pip install -q -U pip build virtualenv",
                 ]
-        clean = ["env", "-i", f"PATH={_CHROOT_PATH}", "HOME=/root", "LANG=C.UTF-8"]
         script = "\n".join(["set -ex", *lines])
-        self._run(["chroot", str(root), *clean, "sh", "-c", script], f"pythons-{image.suite}-{image.arch}.log")
+        self._run(["chroot", str(root), *_CLEAN, "sh", "-c", script], f"pythons-{image.suite}-{image.arch}.log")
 
     def _import(self, image: Image, root: Path) -> None:
         """Pack *root* into podman's store, with the trap sprung in a copy where it is asked for."""
@@ -350,8 +353,7 @@ END
             gcc -v -x c -c /dev/null -o probe 2>&1 | grep -q -- '-march=x86-64-v2'
             rm -f probe
         """
-        clean = ["env", "-i", f"PATH={_CHROOT_PATH}", "HOME=/root", "LANG=C.UTF-8"]
-        self._run(["chroot", str(root), *clean, "sh", "-c", script], "trap.log")
+        self._run(["chroot", str(root), *_CLEAN, "sh", "-c", script], "trap.log")
 
     def _run(self, command: Sequence[str], log: str) -> None:
         """Run *command*; its output goes to a file of the workshop whose name the error carries."""
