@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -70,15 +71,17 @@ def key_of(executable: Executable, source: Path, settings: Settings, environ: Ma
 
 
 def _tools(settings: Settings, environ: Mapping[str, str]) -> Sequence[Sequence[str]]:
-    """The commands that ask everything that may compile or link for its version."""
+    """The commands that ask everything that may compile or link for its version, and compilers for their machine."""
     target = read_target(settings.target, settings.toolchain)
     if target is not None and target.toolchain == "zig":
         return [[zig.find_zig(environ), "version"], ["cmake", "--version"]]
     prefix = f"{target.triple}-" if target else ""
     # CC may be a launcher and a compiler (`ccache clang -m64`): each word that is a program counts.
     named = [word for variable in ("CC", "CXX") for word in environ.get(variable, "").split() if word[:1] != "-"]
-    usual = [*(f"{prefix}{name}" for name in ("gcc", "g++", "ld")), *(("cc", "c++") if not target else ())]
-    return [[name, "--version"] for name in (*named, *usual, "cmake")]
+    compilers = [*named, f"{prefix}gcc", f"{prefix}g++", *(("cc", "c++") if not target else ())]
+    versions = [[name, "--version"] for name in (*compilers, f"{prefix}ld", "cmake")]
+    # One release of a distribution has one version for all its machines: a folder that two of them share needs both.
+    return [*versions, *([name, "-dumpmachine"] for name in compilers)]
 
 
 def _answer(command: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -91,10 +94,11 @@ def _answer(command: Sequence[str], environ: Mapping[str, str]) -> str:
 
 
 def _system() -> str:
-    """The distribution and its C library: headers and start files come from there."""
+    """The machine, the distribution and its C library: headers and start files come from there."""
     release = Path("/etc/os-release")
     text = release.read_text(encoding="utf-8", errors="replace") if release.is_file() else sys.platform
-    return f"{text} {os.confstr('CS_GNU_LIBC_VERSION') if 'CS_GNU_LIBC_VERSION' in os.confstr_names else ''}"
+    libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
+    return f"{sysconfig.get_platform()} {text} {libc}"
 
 
 def _tree_digest(folder: Path) -> str:

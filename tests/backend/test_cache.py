@@ -14,6 +14,8 @@ import pytest
 from baseline_build.artifacts.caching import Cache, cache_of, folder_of, key_of
 from baseline_build.artifacts.reporter import Reporter
 from baseline_build.config.model import Executable, Settings
+from tests.conftest import ROOT
+from tests.tools import require_tool
 
 from .conftest import Project
 
@@ -157,8 +159,9 @@ def test_the_key_knows_target_compiler_and_flags(tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
 
-    def compiler(name: str, version: str) -> None:
-        (tools / name).write_text(f"#!/bin/sh\necho '{name} {version}'\n")
+    def compiler(name: str, version: str, machine: str = "x86_64-linux-gnu") -> None:
+        script = f"#!/bin/sh\n[ $1 = -dumpmachine ] && exec echo {machine}\necho '{name} {version}'\n"
+        (tools / name).write_text(script)
         (tools / name).chmod(0o755)
 
     for name in ("gcc", "aarch64-linux-gnu-gcc", "clang", "zig"):
@@ -182,6 +185,21 @@ def test_the_key_knows_target_compiler_and_flags(tmp_path: Path) -> None:
     assert key(path, source, target="aarch64-linux-gnu") != cases["cross"]
     assert key({**path, "CC": "ccache clang"}, source) != cases["launcher"]
     assert key(path, source, toolchain="zig", target="aarch64-linux-gnu.2.17") != cases["zig"]
+    compiler("gcc", "1", "aarch64-linux-gnu")
+    assert key(path, source) != cases["plain"]
+    compiler("gcc", "1")
+    assert key(path, source) == cases["plain"]
+
+
+def test_two_machines_that_share_a_folder_do_not_share_programs(tmp_path: Path) -> None:
+    """A home folder of x86-64 and ARM64 machines, or a container beside an emulated one: compilers' versions agree."""
+    (tmp_path / "src").mkdir()
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.backend.test_cache import key; "
+    script += f"from pathlib import Path; print(key({{'PATH': ''}}, Path({str(tmp_path / 'src')!r})))"
+    commands = [[*words, sys.executable, "-c", script] for words in ([], [require_tool("setarch"), "i686"])]
+    here, there = (subprocess.run(one, check=True, capture_output=True, text=True).stdout for one in commands)
+    assert len(here) == len(there) == 65
+    assert here != there
 
 
 def test_what_a_killed_build_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
