@@ -29,9 +29,7 @@ AARCH64 = Target(
     old="cortex-a53",
     new="max",
     olds={},
-    unfollowed=frozenset(
-        (compiler, level, "structure") for compiler in ("gcc", "clang") for level in ("-O0", "-O2", "-O3")
-    ),
+    unfollowed=frozenset(),
 )
 
 TARGETS = {target.name: target for target in (X86, AARCH64)}

@@ -103,8 +103,10 @@ def _indexed(word: int, base: int, offset: int, *, before: bool) -> Optional[Ops
 def _extended_index(word: int) -> Tuple[Ops, Operand]:
     """The index register of an access with a register offset, extended."""
     option = word >> 13 & 7
+    if option & 1:
+        return [], general(word >> 16 & 31)
     place: Operand = ("r", SCRATCH, 64, 0)
-    source = general(word >> 16 & 31, 64 if option & 1 else 32)
+    source = general(word >> 16 & 31, 32)
     found: Ops = [("movsx" if option == 6 else "mov", place, source)]
     return found, place
 

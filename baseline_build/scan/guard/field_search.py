@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from .displacements import SMALLEST, Numbers
 from .pointer_flow import PointerFlow
 from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer
 from .program import Program
 
-# Displacements of one byte reach to 127; above, four bytes of the instruction tell the displacement.
-# Displacements of one byte reach to 127; above, four bytes of the instruction tell the displacement.
-SMALLEST = 128
 _LARGEST_STORE = 64
 _MAX_NAMES = 6
 _MAX_DEPTH = 12
@@ -20,24 +16,8 @@ _MAX_STRUCTURES = 400
 _MAX_STEPS = 1_500_000
 _NEAR = 128
 _OWN = (FRAME, STATIC, NUMBER)
-_SHIFT = 40
-_MASK = (1 << _SHIFT) - 1
 # How far a function may move a pointer it was given before it hands it on.
 _FURTHER = 1024
-# Four bytes that hold a number from SMALLEST to 2**20 - 1.
-_SMALL_NUMBER = re.compile(
-    rb"(?=((?:[\x80-\xff]\x00|[\x00-\xff][\x01-\xff])\x00\x00|[\x00-\xff]{2}[\x01-\x0f]\x00))", re.DOTALL
-)
-# lea r64, [r64 + disp32] and add r64, imm32 (Intel SDM vol. 2): what makes pointers into large structures.
-# Those of the stack pointer (SIB byte 24, register 4 without REX.B) make none.
-# lea r64, [r64 + disp32] and add r64, imm32 (Intel SDM vol. 2): what makes pointers into large structures.
-# Those of the stack pointer (SIB byte 24, register 4 without REX.B) make none.
-_DERIVED = re.compile(
-    rb"[\x48-\x4f]\x8d(?:[\x80-\xbf](?<![\x84\x8c\x94\x9c\xa4\xac\xb4\xbc])|[\x84\x8c\x94\x9c\xa4\xac\xb4\xbc][^\x24])"
-    rb"|(?:\x48\x81[\xc0-\xc3\xc5-\xc7]|\x49\x81[\xc0-\xc7]|\x48\x05)",
-    re.DOTALL,
-)
-# Functions of the C library that copy or fill memory: destination, source (or value) and length.
 # Functions of the C library that copy or fill memory: destination, source (or value) and length.
 _COPIES = frozenset(["memcpy", "memmove", "__memcpy_chk", "__memmove_chk", "mempcpy"])
 _FILLS = frozenset(["memset", "__memset_chk"])
@@ -64,26 +44,6 @@ class Field(NamedTuple):
 _Held = Tuple[int, int]
 
 
-class Numbers:
-    """Where the bytes of code hold numbers that may be displacements of large structures."""
-
-    def __init__(self, program: Program) -> None:
-        self._packed: List[int] = []
-        for region in program.image.regions:
-            base = region.address
-            self._packed.extend(
-                int.from_bytes(match.group(1), "little") << _SHIFT | base + match.start()
-                for match in _SMALL_NUMBER.finditer(bytes(region.data))
-            )
-        self._packed.sort()
-
-    def between(self, low: int, high: int) -> Iterator[int]:
-        """Addresses of numbers from *low* to below *high*."""
-        packed = self._packed
-        for index in range(bisect_left(packed, max(low, 0) << _SHIFT), bisect_left(packed, max(high, 0) << _SHIFT)):
-            yield packed[index] & _MASK
-
-
 class Search:
     """Looks for everything that may write one field."""
 
@@ -102,7 +62,7 @@ class Search:
     def holds(self) -> bool:
         """Whether all that is asked of a field can be shown, apart from the values stored."""
         for name in self.names:
-            if len(self.names) > _MAX_NAMES or not self._follow(name):
+            if len(self.names) > _MAX_NAMES or name > self.numbers.largest or not self._follow(name):
                 return False
         return bool(self.field.readers)
 
@@ -110,7 +70,8 @@ class Search:
         functions = self._functions(name)
         for function in sorted(functions):
             uses = self.flow.of(function)
-            if self.flow.steps > _MAX_STEPS or (not uses.complete and function in self._naming(name)):
+            unread = not uses.complete or self.numbers.hides(function)
+            if self.flow.steps > _MAX_STEPS or (unread and function in self._naming(name)):
                 return False
             if not all(self._accessed(access, name) for access in uses.accesses):
                 return False
@@ -135,12 +96,7 @@ class Search:
         """Functions in which the field may be met: by its displacement, or by one nearby and a pointer moved a bit;
         and those that make pointers into large structures."""
         found = self._holding(name - _NEAR - _LARGEST_STORE, name + _NEAR)
-        for region in self.program.image.regions:
-            data = bytes(region.data)
-            for match in _DERIVED.finditer(data):
-                number = int.from_bytes(data[match.end() : match.end() + 4], "little", signed=True)
-                if SMALLEST <= number < name + self.field.size:
-                    found.add(self.program.function_of(region.address + match.start()))
+        found.update(self.program.function_of(at) for at in self.numbers.derived(name + self.field.size))
         return found
 
     def _holding(self, low: int, high: int) -> Set[int]:
@@ -188,12 +144,21 @@ class Search:
             return True
         if access.store:
             return self._stored(access, name)
-        if offset == name and access.size <= size:
+        if offset == name and access.size <= size and self._reads_alone(access):
             known = self.field.readers.get(access.at)
             self.field.readers[access.at] = access.size
             return (known is None or known == access.size) and self._read_through(access, name)
         # A part of it, or more than it, is read: as something unknown.
         return True
+
+    def _reads_alone(self, access: Access) -> bool:
+        """Whether the instruction reads nothing else, on no way and in no other half."""
+        uses = self.flow.of(self.program.function_of(access.at))
+        return all(
+            one.pointer.offset == access.pointer.offset and one.pointer.root not in _OWN
+            for one in uses.accesses
+            if one.at == access.at and not one.store
+        )
 
     def _stored(self, access: Access, name: int) -> bool:
         offset = access.pointer.offset
@@ -360,10 +325,18 @@ class Search:
     def _kept_whole(self, function: int, roots: Set[int], name: int) -> bool:
         """Whether no block of memory is written over the field through one of *roots*."""
         uses = self.flow.of(function)
+        if roots and self.numbers.hides(function):
+            return False
         if any(pointer.root in roots and self._reaches(pointer, size, name) for _, pointer, size in uses.filled):
             return False
         return self._copied(
-            {passed for passed in uses.passed if passed.place not in self._first or passed.pointer.root in roots}, name
+            {
+                passed
+                for passed in uses.passed
+                # A pointer that got lost on the way may be this one.
+                if passed.place not in self._first or passed.pointer.root in (*roots, UNKNOWN)
+            },
+            name,
         )
 
     def _copied(self, handed: Set[Passed], name: int) -> bool:

@@ -12,13 +12,15 @@ whole file, functions that were never interpreted included:
   unless that store is one of those above; and where a structure that holds the structure is handed to code that reads
   the field, the same is true of the displacement the field has there;
 * the structure is not a variable of the file or of a function's stack where something else than the field's own
-  stores may write.
+  stores may write;
+* no function that uses the structure writes memory in a way that is not read (SVE, SME and block copies of ARM64).
 
 What it takes for granted, as the language does: memory is written within the bounds of the object a pointer points to
 (C17 6.5.6); a pointer that is kept in memory and points to a part of a structure is used for that part; a member is not
 read before it is written; a whole structure is copied only from one of its kind; other files treat it as opaque.
 Displacements below :data:`SMALLEST` are shared by too many structures and are never taken for fields, which also leaves
-small structures unproven. Only machines whose instructions hold displacements as they are (x86) are looked at.
+small structures unproven. Static programs, which hold the C library's own copying and filling functions, are not
+looked at.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from functools import cached_property
 from typing import Dict, Iterator, Optional, Tuple
 
 from ...isa import Machine
-from .field_search import SMALLEST, Field, Numbers, Search
+from .displacements import SMALLEST, Numbers, numbers_of
+from .field_search import Field, Search
 from .pointer_flow import PointerFlow
 from .pointers import FRAME, NUMBER, STATIC
 from .program import Program
@@ -36,8 +39,6 @@ _MAX_FIELDS = 24
 _MAX_STEPS = 1_500_000
 _MAX_CODE = 24 << 20
 _OWN = (FRAME, STATIC, NUMBER)
-# The largest displacement that _SMALL_NUMBER of the search finds.
-LARGEST = (1 << 20) - 1
 # Where the fields of one file stand for the analysis: far from any other memory.
 FIELDS = 1 << 58
 _APART = 64
@@ -60,14 +61,17 @@ class Fields:
         self._read: Dict[int, Field] = {}
         self._written: Dict[int, Field] = {}
         size = sum(len(region.data) for region in program.image.regions)
-        self._possible = program.image.machine is Machine.X86_64 and size <= _MAX_CODE
+        image = program.image
+        # A static program holds the C library's own functions that copy and fill, whose loops tell no length.
+        static = image.kind == "executable" and not image.needed
+        self._possible = image.machine in (Machine.X86_64, Machine.AARCH64) and size <= _MAX_CODE and not static
 
     def __iter__(self) -> Iterator[Field]:
         return (field for field in self._asked.values() if field is not None)
 
     @cached_property
     def _numbers(self) -> Numbers:
-        return Numbers(self.program)
+        return numbers_of(self.program)
 
     def read_at(self, at: int) -> Optional[Field]:
         """The field the instruction at *at* reads."""
@@ -94,7 +98,7 @@ class Fields:
         if len(places) != 1:
             return
         displacement, size = next(iter(places))
-        if displacement is None or not SMALLEST <= displacement <= LARGEST or (displacement, size) in self._asked:
+        if displacement is None or displacement < SMALLEST or (displacement, size) in self._asked:
             return
         if len(self._asked) >= _MAX_FIELDS:
             return

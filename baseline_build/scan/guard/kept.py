@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, Optional
 
+from ...isa import Machine
 from .flag_list import FlagList, Item, item_of
 from .handing import FLAG, Handing, handed
 from .pointer_flow import PointerFlow
@@ -41,6 +42,9 @@ class Kept:
 
     def only_weakened(self, address: int, at: int) -> bool:
         """Whether the variable at *address*, which the instruction at *at* lets go, is only weakened through that."""
+        if self.handing.program.image.machine is not Machine.X86_64:
+            # Pairs of registers that are loaded at once are not told apart by the displacements of their halves.
+            return False
         beginnings = self._beginnings(address, at)
         if beginnings is None:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from functools import cached_property
-from typing import FrozenSet, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from ...decode.model import Flow
 from ...isa import Machine
@@ -72,24 +72,36 @@ class Mentions(Instructions):
 
     @cached_property
     def _data_references(self) -> List[int]:
-        return self._targets(code=False)
+        found = self._targets(code=False)
+        if self.absolute:
+            found = sorted({*found, *self._immediates(self._is_data)})
+        return found
+
+    def _is_data(self, address: int) -> bool:
+        """Whether the loader maps *address*, which is not code, from the file."""
+        segments = self.image.segments
+        return any(
+            one.type == 1 and not one.executable and one.address <= address < one.address + one.memory_size
+            for one in segments
+        )
 
     @cached_property
     def _code_references(self) -> List[int]:
         found = self._targets(code=True)
         if self.absolute:
-            found = sorted({*found, *self._immediates()})
+            found = sorted({*found, *self._immediates(set(self.starts).__contains__)})
         return found
 
-    def _immediates(self) -> Iterator[int]:
-        """Addresses of functions that instructions hold as constants, in files at a fixed address."""
-        starts = set(self.starts)
+    def _immediates(self, wanted: Callable[[int], bool]) -> Iterator[int]:
+        """*wanted* addresses that instructions hold as constants, in files at a fixed address."""
+        low = self._lowest()
+        high = max((one.address + one.memory_size for one in self.image.segments if one.type == 1), default=0)
         for region in self.image.regions:
             data = bytes(region.data)
             for shift in range(4):
                 whole = (len(data) - shift) & ~3
                 for index, word in enumerate(memoryview(data[shift : shift + whole]).cast("I")):
-                    if word in starts:
+                    if low <= word < high and wanted(word):
                         place = self._instruction_around(region.address + shift + 4 * index)
                         if place is not None:
                             yield word << _SHIFT | place

@@ -6,7 +6,9 @@ import heapq
 from itertools import islice
 from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
 
-from .operations import Operand, Operation
+from ...isa import Machine
+from .aarch64_operands import OTHER
+from .operations import SCRATCH, ZERO, Operand, Operation
 from .pointer_parts import Part, memory_of, target_of, written_by
 from .pointers import (
     ANY,
@@ -28,6 +30,9 @@ _MAX_CHOICES = 3
 _MAX_VISITS = 12
 STACKED_ARGUMENTS = 12
 _WORD = (1 << 64) - 1
+# C17 7.24.2 and 7.24.6, and what glibc checks bounds with.
+_RETURN_THEIR_FIRST = frozenset(["memcpy", "memmove", "memset", "__memcpy_chk", "__memmove_chk", "__memset_chk"])
+_NULL = frozenset([Pointer(NUMBER, 0)])
 
 
 class _Held:
@@ -90,6 +95,8 @@ class Walk:
         self.uses = Uses(function)
         self.abi = program.abi_of(function)
         self.stack = self.abi.stack
+        # What an instruction that loads two registers, or moves an index, puts addresses into on its way.
+        self.scratch = (SCRATCH, OTHER) if program.image.machine is Machine.AARCH64 else ()
         self.steps = 0
         self.at = 0
         self.held = _Held({}, {})
@@ -214,16 +221,24 @@ class Walk:
                 if operand is written:
                     self.uses.accesses.add(Access(self.at, True, pointer, operand[5] // 8))
 
+    def _register(self, number: int) -> Pointers:
+        return _NULL if number == ZERO else self.held.registers.get(number, ANY)
+
     def address(self, operand: Operand) -> Pointers:
         """Where a memory operand points."""
-        _, base, index, _, displacement, _ = operand
+        _, base, index, scale, displacement, _ = operand
         if base is None and index is None:
             return frozenset([Pointer(STATIC, displacement - self.program.base)])
-        held = self.held.registers
-        pointers = held.get(base, ANY) if base is not None else ANY
+        pointers = self._register(base) if base is not None else ANY
         if index is not None:
+            numbers = self._register(index)
+            counts = [
+                number.offset * scale for number in numbers if number.root == NUMBER and number.offset is not None
+            ]
+            if base is not None and len(counts) == len(numbers):
+                # A displacement that the instruction could not hold itself.
+                return frozenset().union(*(_moved(pointers, displacement + count) for count in counts))
             # Whatever the index is, it is one of the array that begins at the displacement.
-            numbers = held.get(index, ANY)
             if base is None or any(pointer.root == NUMBER for pointer in pointers):
                 pointers = _either(pointers, numbers)
             return _either(_moved(pointers, None), frozenset([Pointer(INDEXED, displacement)]))
@@ -280,9 +295,12 @@ class Walk:
 
     def _value(self, operand: Operand) -> Pointers:
         if operand[0] == "i":
+            program = self.program
+            if program.low <= operand[1] < program.high:
+                return frozenset([Pointer(STATIC, operand[1] - program.base)])
             return frozenset([Pointer(NUMBER, _signed(operand[1]))])
         if operand[0] == "r":
-            return self.held.registers.get(operand[1], ANY) if operand[2] >= 32 else ANY
+            return self._register(operand[1]) if operand[2] >= 32 else ANY
         where = self.address(operand)
         only = next(iter(where)) if len(where) == 1 else None
         if only is not None and only.root == FRAME and only.offset is not None and operand[5] == 64:
@@ -293,7 +311,7 @@ class Walk:
         if operand[0] == "r":
             if operand[2] < 32 or value is ANY:
                 self.held.registers.pop(operand[1], None)
-            elif operand[1] < 32:
+            elif operand[1] < 32 or operand[1] in self.scratch:
                 self.held.registers[operand[1]] = value
             return
         for pointer in self.address(operand):
@@ -325,21 +343,24 @@ class Walk:
         registers = self.held.registers
         kept = {*abi.saved, abi.stack, *(self.keeps(target) if target is not None else ())}
         self.held.registers = {number: registers[number] for number in kept if number in registers}
-        if abi.result not in kept:
+        if name in _RETURN_THEIR_FIRST:
+            self.held.registers[abi.result] = registers.get(abi.arguments[0], ANY)
+        elif abi.result not in kept:
             self.held.registers[abi.result] = frozenset([Pointer(MADE + self.at, 0)])
 
-    def _note_kept(self) -> None:
-        """What registers hold at a return."""
+    def _note_kept(self, further: Optional[FrozenSet[int]] = None) -> None:
+        """What registers hold at a return, or at a jump to a function that keeps *further*."""
         held = self.held.registers
         same = frozenset(number for number in range(32) if held.get(number) == frozenset([Pointer(number, 0)]))
+        same = same if further is None else same & further
         self.uses.keeps = same if self.uses.keeps is None else self.uses.keeps & same
 
     def _leave(self, target: int) -> None:
         """A jump into another function."""
         name = self.program.import_at(target)
-        pushed = self.abi.pushed
-        self.uses.keeps = frozenset()
-        self._hand_over(self.program.resolved(target) if name is None else None, name, pushed)
+        resolved = self.program.resolved(target) if name is None else None
+        self._note_kept(self.keeps(resolved) if resolved is not None else frozenset())
+        self._hand_over(resolved, name, self.abi.pushed)
 
     def _hand_over(self, target: Optional[int], name: Optional[str], above: int = 0) -> None:
         """Hand all arguments over; those on the stack lie *above* bytes from the stack pointer."""

@@ -2,19 +2,24 @@
  *
  * HOW names the way: what write_otherwise() does, and which structure work() is given.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common.h"
 
+#ifndef FLAG
+#define FLAG int
+#endif
+
 struct part {
     int numbers[64];
-    int wide;
+    FLAG wide;
 };
 
 struct context {
     char window[4096];
     int level;
-    int wide;
+    FLAG wide;
     struct part part;
     long count;
 };
@@ -24,7 +29,7 @@ struct owner {
     struct context context;
 };
 
-enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER };
+enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER, INDEXED, PAIR, VECTOR, STRUCTURES };
 
 static int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 static int doubled[8];
@@ -56,7 +61,7 @@ NOINLINE static void work(struct context *context, int *out, const int *in)
     run(out, in, HOW == PART ? context->part.wide : context->wide);
 }
 
-NOINLINE static void put(int *flag, int value) { *flag = value; }
+NOINLINE static void put(FLAG *flag, int value) { *flag = value; }
 NOINLINE static void widen(struct part *part, int value) { part->wide = value; }
 NOINLINE static void own(struct owner *owner, int value) { owner->context.wide = value; }
 
@@ -72,6 +77,16 @@ NOINLINE static void write_otherwise(struct context *context, int value)
         memcpy(context, &other, sizeof *context);
     if (HOW == PART)
         widen(&context->part, value);
+#ifdef __aarch64__
+    if (HOW == INDEXED)
+        __asm__ volatile("strb %w1, [%0, %2]" : : "r"(context), "r"(value), "r"(offsetof(struct context, wide)) : "memory");
+    if (HOW == PAIR)
+        __asm__ volatile("stp %w1, %w1, [%0]" : : "r"(&context->level), "r"(value) : "memory");
+    if (HOW == VECTOR)
+        __asm__ volatile("dup v0.4s, %w1\n\tstp q0, q0, [%0]" : : "r"(context->window + 4080), "r"(value) : "v0", "memory");
+    if (HOW == STRUCTURES)
+        __asm__ volatile("dup v0.4s, %w1\n\tst1 {v0.4s}, [%0]" : : "r"(&context->level), "r"(value) : "v0", "memory");
+#endif
 }
 
 NOINLINE void dispatch(int *out, const int *in, int value)
