@@ -38,6 +38,7 @@ class Calls(Handover):
         self.walks = analysis.program.walks(self.function)
         self.abi = analysis.program.abi_of(self.function)
         self.first = state if state is not None else entry_state(analysis, entry)
+        self.result.handed = self.first.memory
         self.states: Dict[int, State] = {}
         self.visits: Dict[int, int] = {}
         # Whether nothing was done since the last call returned, here and where each block was entered first.

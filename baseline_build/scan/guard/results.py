@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .cells import Store
 from .operations import Abi
-from .state import STACK, STACK_HIGH, State
-from .values import UNDEFINED, Value
+from .state import STACK, STACK_HIGH, Slot, State
+from .values import UNDEFINED, Value, join
 
 MAX_FOLLOWED = 300
 MAX_WRAPPER = 120
@@ -71,6 +71,8 @@ class Result:
         self.curious: Set[int] = set()
         # Reads arguments on the stack.
         self.stacked = False
+        # What stands in memory at the entry.
+        self.handed: Mapping[int, Slot] = {}
         # Writes what the CPU said to a cell, or through a pointer nothing is known of.
         self.keeps = False
 
@@ -88,9 +90,18 @@ class Result:
 
     @property
     def left_behind(self) -> Tuple[Tuple[int, Value], ...]:
-        """Results on the stack that come from what the CPU said: (place above the return address, value), ascending."""
+        """Results on the stack that come from what the CPU said: (place above the return address, value), ascending.
+
+        An argument that stands there as it came is none.
+        """
         memory = self.exit.memory if self.exit is not None else {}
-        return tuple((at, memory[at][1]) for at in sorted(memory) if STACK <= at < STACK_HIGH and memory[at][1].tainted)
+        places = [at for at in sorted(memory) if STACK <= at < STACK_HIGH and memory[at][1].tainted]
+        return tuple((at, memory[at][1]) for at in places if not self._came(at, memory[at]))
+
+    def _came(self, at: int, slot: Slot) -> bool:
+        """Whether *slot* holds nothing but what it may have held at the entry."""
+        size, value = self.handed.get(at, (0, UNDEFINED))
+        return size == slot[0] and join(value, 0, slot[1], 0) == value
 
     @property
     def informative(self) -> bool:
