@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Mapping, Optional
 
-from .values import LOST, PLAIN, UNDEFINED, Bits, Value, as_bits, bounded, join, spread
+from .stepping import as_pattern, combined, moved_on
+from .values import LOST, PLAIN, UNDEFINED, Bits, Stepped, Value, as_bits, bounded, join, spread, stepped
 
 _WORD = (1 << 64) - 1
 _MAX_PAIRS = 1100
@@ -70,6 +71,9 @@ def _exact(operation: Callable[[int, int, int], int], first: Value, second: Valu
 
 def _with_constant(name: str, value: Value, number: int, facts: int, width: int, mask: int) -> Optional[Value]:
     """Each alternative of *value* with the constant *number*; ``None`` where the patterns must be asked."""
+    if value.plain and value.bits is None and name in ("shl", "mul") and not any(value.keys.values()):
+        # Each of its numbers is one of those that may be anything.
+        return moved_on(name, PLAIN if value.keys else value, number & mask, width)
     parts = UNDEFINED
     if value.keys:
         operation = _EXACT[name]
@@ -84,18 +88,18 @@ def _with_constant(name: str, value: Value, number: int, facts: int, width: int,
             return None
         parts = join(parts, 0, moved, 0)
     if value.plain:
-        parts = join(parts, 0, _plain_with_constant(name, number & mask), 0)
+        parts = join(parts, 0, _plain_with_constant(name, value, number & mask, width), 0)
     return parts
 
 
-def _plain_with_constant(name: str, number: int) -> Value:
+def _plain_with_constant(name: str, value: Value, number: int, width: int) -> Value:
     if name == "and" and bin(number).count("1") <= _MAX_FREE:
         keys = {0: 0}
         for bit in range(number.bit_length()):
             if number >> bit & 1:
                 keys.update({key | 1 << bit: 0 for key in list(keys)})
         return Value(keys)
-    return PLAIN
+    return moved_on(name, value, number, width)
 
 
 def _bits_with_constant(name: str, bits: Bits, number: int, width: int, mask: int) -> Optional[Value]:
@@ -164,28 +168,27 @@ def _patterns(name: str, first: Value, second: Value, mask: int) -> Value:
     tainted = first.tainted or second.tainted
     if not tainted:
         return PLAIN
+    for one, other in ((first, second), (second, first) if name == "add" else (first, second)):
+        moved = combined(name, one, other) if isinstance(one, Stepped) else None
+        if moved is not None:
+            return spread(cut(moved, mask))
     left, right = as_bits(first), as_bits(second)
     if name == "andn" and left is not None:
         left = Bits(left.one, left.zero, left.zeros, left.ones)
         name = "and"
     if name not in ("and", "or", "xor", "add"):
         return LOST
+    # What may also be something else tells nothing.
     if first.plain or left is None:
-        left = _unsure(left)
+        left = as_pattern(first)
     if second.plain or right is None:
-        right = _unsure(right)
+        right = as_pattern(second)
     if name == "and":
         return spread(cut(_both(left, right), mask))
     # a + b is a | b where no bit can be 1 in both; a ^ b likewise.
     if name == "or" or not (_WORD & mask & ~left.zero & ~right.zero):
         return spread(cut(_inverted(_both(_inverted(left), _inverted(right))), mask))
     return LOST
-
-
-def _unsure(bits: Optional[Bits]) -> Bits:
-    """A pattern that may also be anything else: nothing is known of it."""
-    del bits
-    return Bits(0, 0, {}, {})
 
 
 def _inverted(bits: Bits) -> Bits:
@@ -214,8 +217,8 @@ def _both(left: Bits, right: Bits) -> Bits:
 
 def resized(value: Value, width: int) -> Value:
     """*value* cut to *width* bits, zero-extended."""
-    if width >= 64 or value is PLAIN or value.undefined:
-        return value
+    if width >= 64 or (value.bits is None and not value.keys):
+        return stepped(width, value.rest) if isinstance(value, Stepped) and width < value.count else value
     mask = (1 << width) - 1
     keys = value.keys
     if any(key > mask for key in keys):
@@ -232,7 +235,7 @@ def resized(value: Value, width: int) -> Value:
 def extended(value: Value, source: int, target: int) -> Value:
     """*value* of *source* bits, sign-extended to *target* bits."""
     value = resized(value, source)
-    if value is PLAIN or value.undefined:
+    if value.bits is None and not value.keys:
         return value
     mask = (1 << target) - 1
     keys = {_signed(key, source) & mask: facts for key, facts in value.keys.items()}

@@ -12,7 +12,7 @@ from .operations import Abi, Operand, Operation
 from .program import NEVER_RETURN
 from .results import MAX_WRAPPER, Result
 from .state import ANYTHING, STACK, STACK_HIGH, State, is_stack
-from .values import PLAIN, UNDEFINED, Value, join, without_plain
+from .values import PLAIN, UNDEFINED, Value, join, unstepped, without_plain
 
 _MAX_DEPTH = 6
 # Outcomes of one call that are told apart, and how often in one run.
@@ -74,6 +74,7 @@ class Calls(Handover):
 
     def note_store(self, address: int, size: int, value: Value) -> None:
         """A store outside the stack."""
+        value = unstepped(value)
         self.pending.append(Store(address, size, value, self.state.facts))
         told = value.informed or (self.result.asks and bool(self.state.facts) and value.exact)
         self.result.keeps = self.result.keeps or told
@@ -245,6 +246,8 @@ class Calls(Handover):
         for number in range(len(state.registers) - 4):
             if number not in abi.arguments and number != abi.stack:
                 state.registers[number] = PLAIN
+            else:
+                state.registers[number] = unstepped(state.registers[number])
         state.flags = None
         state.origins = {}
         state.vectors = [()] * len(state.vectors)

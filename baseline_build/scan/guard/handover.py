@@ -8,7 +8,7 @@ from .analysis import SLOT, STACKED, Analysis
 from .operations import Abi
 from .state import STACK, STACK_HIGH, State, is_stack
 from .transfer import Transfer
-from .values import PLAIN, Value
+from .values import PLAIN, Value, unstepped
 
 # Bytes of functions too long to be looked through for what they do with their arguments on the stack.
 LONG = 4096
@@ -63,7 +63,8 @@ class Handover(Transfer):
         if stack is not None:
             known = [state.known(stack + at, SLOT) for at in range(0, STACKED, 8)]
             stacked = [PLAIN if value is None or value.undefined else value for value in known]
-        return (*(state.registers[number] for number in self._convention((target,)).arguments), *stacked)
+        arguments = (state.registers[number] for number in self._convention((target,)).arguments)
+        return tuple(unstepped(value) for value in (*arguments, *stacked))
 
     def _private(self, abi: Abi) -> bool:
         """Whether a callee cannot reach our stack."""

@@ -10,6 +10,7 @@ from .conditions import Place
 from .field_search import Field
 from .fields import Fields
 from .operations import Operand
+from .pairs import entries
 from .program import Program
 from .recall import Told
 from .state import ANYTHING, STACK, THREADS, State, is_stack, is_thread
@@ -97,7 +98,9 @@ class Memory:
         if base is None and index is None:
             return constant(displacement & (1 << 64) - 1)
         value = self.state.registers[base] if base is not None else constant(0)
-        if index is not None:
+        if index is not None and index == base:
+            value = self._combine("mul", value, constant(scale + 1), 64)
+        elif index is not None:
             times = self.state.registers[index]
             if scale != 1:
                 times = arithmetic.binary("mul", times, constant(scale), 64)
@@ -105,6 +108,13 @@ class Memory:
         if displacement:
             value = self._combine("add", value, constant(displacement & (1 << 64) - 1), 64)
         return value
+
+    def fixed(self, operand: Operand) -> Optional[int]:
+        """The one address a memory operand surely has; ``None`` where it may have several."""
+        _, base, index, scale, displacement, _ = operand
+        at = 0 if base is None else self.state.registers[base].single
+        further = 0 if index is None else self.state.registers[index].single
+        return None if at is None or further is None else at + further * scale + displacement & (1 << 64) - 1
 
     def _combine(self, name: str, first: Value, second: Value, width: int) -> Value:
         value = arithmetic.binary(name, first, second, width)
@@ -150,14 +160,17 @@ class Memory:
                 return Place(False, operand[1], operand[2] // 8)
             return None
         if operand[0] == "m":
-            where = self.address(operand).single
+            where = self.fixed(operand)
             return Place(True, where, operand[5] // 8) if where is not None else None
         return None
 
     def load(self, operand: Operand) -> Value:
         """What stands at a memory operand."""
-        where = self.address(operand)
         size = operand[5] // 8
+        chosen = self._chosen(operand) if size == 8 else None
+        if chosen is not None:
+            return chosen
+        where = self.address(operand)
         if not where.exact:
             table = self._table(operand, size)
             if table is not None:
@@ -249,6 +262,22 @@ class Memory:
                 break
             entries[number & (1 << 64) - 1] = 0
         return Value(entries) if len(entries) > 1 else None
+
+    def _chosen(self, operand: Operand) -> Optional[Value]:
+        """An entry of a table of functions, where bits of its number tell of the CPU; ``None`` where it is none."""
+        _, base, index, scale, displacement, _ = operand
+        if index is None:
+            return None
+        registers = self.state.registers
+        place, offset = (constant(0) if base is None else registers[base]), registers[index]
+        if scale == 1 and place.bits is not None:
+            place, offset = offset, place
+        if place.single is None or offset.bits is None or offset.plain or not offset.informed:
+            return None
+        pattern = as_bits(arithmetic.binary("mul", offset, constant(scale), 64))
+        if pattern is None:
+            return None
+        return entries(self.program, place.single + displacement - self.program.base, pattern)
 
     def is_target(self, address: int) -> bool:
         """Whether a jump table of this function may lead to *address*."""

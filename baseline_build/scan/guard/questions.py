@@ -77,7 +77,7 @@ class Questions(Memory):
     def is_thread_descriptor(self, source: Operand) -> bool:
         """A call through a TLS descriptor: the result register becomes the variable's offset, all others stay."""
         # x86 calls through memory, ARM64 through a register that was loaded from the descriptor just before.
-        where = self.address(source).single if source[0] == "m" else self.state.origins.get(source[1], (None, 0))[0]
+        where = self.fixed(source) if source[0] == "m" else self.state.origins.get(source[1], (None, 0))[0]
         if where is None or where - self.program.base not in self.program.image.tls_slots:
             return False
         offset = self.program.image.tls_slots[where - self.program.base]

@@ -25,7 +25,7 @@ class Transfer(Vectors):
         _, target, source = operation
         value = self.read(source)
         # Before the register that is written, which may be part of the address, changes.
-        loaded = self.address(source).single if source[0] == "m" else None
+        loaded = self.fixed(source) if source[0] == "m" else None
         if source[0] == "m" and target[0] == "r" and source[5] < 64 and target[2] > source[5]:
             value = arithmetic.resized(value, source[5])
         self.write(target, value)
@@ -35,7 +35,7 @@ class Transfer(Vectors):
             elif source[0] == "r" and source[2] == target[2] and source[1] != target[1]:
                 self._copied(target[1], source[1], source[2])
         elif target[0] == "m" and source[0] == "r" and source[2] >= 32:
-            where = self.address(target).single
+            where = self.fixed(target)
             if where is not None:
                 self.state.origins[source[1]] = (where, source[2] // 8)
 
@@ -64,6 +64,8 @@ class Transfer(Vectors):
         left, right = self.read(first), self.read(second)
         if second[0] == "i":
             right = arithmetic.resized(right, width)
+        if name == "add" and first == second and first[0] == "r":
+            name, right = "shl", constant(1)
         value = self._combine(name, left, right, width)
         self.write(target, value)
         if not flags:

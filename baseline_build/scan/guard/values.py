@@ -10,12 +10,13 @@ never wrote it.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Dict, Mapping, Optional
 
 MAX_KEYS = 40
 _EXPANDED_BITS = 5
 _EXPANDED_UNINFORMED = 2
+_MAX_STEP = 6
 _NONE: Mapping[int, int] = {}
 
 
@@ -121,6 +122,31 @@ class Value:
         return self.bits is not None or any(self.keys.values())
 
 
+class Stepped(Value):
+    """Anything whose lowest *count* bits are *rest*: nothing to do with the CPU, but perhaps the place of a pair.
+
+    There is one object of each, see :func:`stepped`.
+    """
+
+    __slots__ = ("count", "rest")
+
+    def __init__(self, count: int, rest: int) -> None:
+        super().__init__(_NONE, None, True)
+        self.count = count
+        self.rest = rest
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return hash((self.count, self.rest))
+
+    @property
+    def pattern(self) -> Bits:
+        """The same as a pattern of bits."""
+        return Bits((1 << self.count) - 1 & ~self.rest, self.rest, _NONE, _NONE)
+
+
 PLAIN = Value(_NONE, None, True)
 LOST = Value(_NONE, LOST_BITS)
 UNDEFINED = Value(_NONE)
@@ -132,6 +158,22 @@ def constant(number: int) -> Value:
     return Value({number: 0})
 
 
+@cache
+def _one_stepped(count: int, rest: int) -> Stepped:
+    return Stepped(count, rest)
+
+
+def stepped(count: int, rest: int) -> Value:
+    """Anything whose lowest *count* bits are those of *rest*."""
+    count = min(count, _MAX_STEP)
+    return _one_stepped(count, rest & (1 << count) - 1) if count > 0 else PLAIN
+
+
+def unstepped(value: Value) -> Value:
+    """*value*, nothing told of what has nothing to do with the CPU: where that cannot matter any more."""
+    return PLAIN if isinstance(value, Stepped) else value
+
+
 def choice(keys: Mapping[int, int]) -> Value:
     """One of *keys*, each with its facts."""
     return Value(keys)
@@ -139,7 +181,7 @@ def choice(keys: Mapping[int, int]) -> Value:
 
 def knowing(value: Value, facts: int) -> Value:
     """*value* where *facts* hold too, whichever alternative it is."""
-    if not facts or value.undefined or value is PLAIN:
+    if not facts or (not value.keys and value.bits is None):
         return value
     keys = {key: known | facts for key, known in value.keys.items()}
     return Value(keys, value.bits.adding(facts) if value.bits is not None else None, value.plain)
@@ -250,7 +292,7 @@ def join(first: Value, first_facts: int, second: Value, second_facts: int) -> Va
     if first is second:
         return first
     if first.plain == second.plain and first.keys == second.keys and first.bits == second.bits:
-        return first
+        return _common(first, second) if isinstance(first, Stepped) else first
     if first.undefined:
         return knowing(second, second_facts)
     if second.undefined:
@@ -270,6 +312,14 @@ def join(first: Value, first_facts: int, second: Value, second_facts: int) -> Va
     if bits is not None and keys:
         keys = {key: facts for key, facts in keys.items() if not _covers(bits, key, facts)}
     return bounded(keys, bits, first.plain or second.plain)
+
+
+def _common(first: Stepped, second: Value) -> Value:
+    """What the lowest bits of both are."""
+    if not isinstance(second, Stepped):
+        return PLAIN
+    differing = (first.rest ^ second.rest) | 1 << min(first.count, second.count)
+    return stepped((differing & -differing).bit_length() - 1, first.rest)
 
 
 def _holds_all(first: Value, second: Value, facts: int) -> bool:
