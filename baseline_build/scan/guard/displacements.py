@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from functools import cached_property
-from typing import FrozenSet, Iterator, List, Sequence
+from typing import FrozenSet, Iterator, List, Sequence, Tuple
 
 from ...decode.aarch64.addresses import low_half
 from ...isa import Machine, baseline_of
 from .aarch64_operands import bit_mask
+from .pointers import UNKNOWN
 from .program import Program
 
 # Displacements of one byte reach to 127 on x86-64; above, four bytes of the instruction tell the displacement.
@@ -41,6 +42,8 @@ class Numbers:
 
     # The largest displacement that is found.
     largest: int
+    # Roots of pointers that may be any: on ARM64 more of them get lost on the way.
+    lost: Tuple[int, ...] = ()
 
     def between(self, low: int, high: int) -> Iterator[int]:
         """Addresses of numbers from *low* to below *high*."""
@@ -94,6 +97,7 @@ class Arm64Numbers(Numbers):
     """ARM64. Numbers of 64 KiB and more take two instructions to make, and are not looked for."""
 
     largest = (1 << 16) - 1
+    lost = (UNKNOWN,)
 
     def __init__(self, program: Program) -> None:
         self.program = program

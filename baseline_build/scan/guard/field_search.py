@@ -144,7 +144,7 @@ class Search:
             return True
         if access.store:
             return self._stored(access, name)
-        if offset == name and access.size <= size and self._reads_alone(access):
+        if offset == name and access.size <= size and (not self.numbers.lost or self._reads_alone(access)):
             known = self.field.readers.get(access.at)
             self.field.readers[access.at] = access.size
             return (known is None or known == access.size) and self._read_through(access, name)
@@ -333,8 +333,7 @@ class Search:
             {
                 passed
                 for passed in uses.passed
-                # A pointer that got lost on the way may be this one.
-                if passed.place not in self._first or passed.pointer.root in (*roots, UNKNOWN)
+                if passed.place not in self._first or passed.pointer.root in (*roots, *self.numbers.lost)
             },
             name,
         )
