@@ -6,7 +6,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tu
 
 from .displacements import SMALLEST, Numbers
 from .pointer_flow import PointerFlow
-from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer
+from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer, Uses
 from .program import Program
 
 _LARGEST_STORE = 64
@@ -329,6 +329,10 @@ class Search:
             return False
         if any(pointer.root in roots and self._reaches(pointer, size, name) for _, pointer, size in uses.filled):
             return False
+        if any(
+            access.store and access.pointer.root in roots and self._wanders(uses, access) for access in uses.accesses
+        ):
+            return False
         return self._copied(
             {
                 passed
@@ -337,6 +341,13 @@ class Search:
             },
             name,
         )
+
+    def _wanders(self, uses: Uses, access: Access) -> bool:
+        """Whether the place of *access* is counted from the beginning of the structure: byte by byte to its end?"""
+        if access.pointer.offset is not None:
+            return False
+        begins = {one.pointer.offset for one in uses.accesses if one.at == access.at and one.pointer.root == INDEXED}
+        return not begins or 0 in begins
 
     def _copied(self, handed: Set[Passed], name: int) -> bool:
         """Calls of the C library that fill or copy blocks: not over the field, unless with zeros or from its kind."""

@@ -13,6 +13,7 @@ whole file, functions that were never interpreted included:
   the field, the same is true of the displacement the field has there;
 * the structure is not a variable of the file or of a function's stack where something else than the field's own
   stores may write;
+* no loop writes the structure from its beginning, in a function that uses it or is handed it;
 * no function that uses the structure writes memory in a way that is not read (SVE, SME and block copies of ARM64).
 
 What it takes for granted, as the language does: memory is written within the bounds of the object a pointer points to

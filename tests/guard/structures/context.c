@@ -29,7 +29,7 @@ struct owner {
     struct context context;
 };
 
-enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER, INDEXED, PAIR, VECTOR, STRUCTURES };
+enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER, BYTES, LENT, INDEXED, PAIR, VECTOR, STRUCTURES };
 
 static int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 static int doubled[8];
@@ -65,6 +65,12 @@ NOINLINE static void put(FLAG *flag, int value) { *flag = value; }
 NOINLINE static void widen(struct part *part, int value) { part->wide = value; }
 NOINLINE static void own(struct owner *owner, int value) { owner->context.wide = value; }
 
+NOINLINE static void fill(char *bytes, size_t size, int value)
+{
+    for (volatile char *end = bytes + size; bytes < end; bytes++)
+        *(volatile char *)bytes = (char)value;
+}
+
 NOINLINE static void write_otherwise(struct context *context, int value)
 {
     if (HOW == MEMBER)
@@ -77,6 +83,11 @@ NOINLINE static void write_otherwise(struct context *context, int value)
         memcpy(context, &other, sizeof *context);
     if (HOW == PART)
         widen(&context->part, value);
+    if (HOW == BYTES)
+        for (size_t at = 0; at < sizeof *context; at++)
+            ((volatile char *)context)[at] = (char)value;
+    if (HOW == LENT)
+        fill((char *)context, sizeof *context, value);
 #ifdef __aarch64__
     if (HOW == INDEXED)
         __asm__ volatile("strb %w1, [%0, %2]" : : "r"(context), "r"(value), "r"(offsetof(struct context, wide)) : "memory");
