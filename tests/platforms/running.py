@@ -82,7 +82,11 @@ def runs_of(cell: Cell, wheel: Path, python: Interpreter, scratch: Path, foreign
             own.call("-m", "pip", "install", "-q", "pyelftools", "packaging")  # for our own command inside of the root
         own.call("-m", "pip", "install", "-q", str(wheel))
         return _in_environment(f"x86-64, glibc, {cell.python}", own, (WHOLE, WHOLE))
-    return _program_alone(cell, wheel, scratch, foreign.arm() if row.libc == "gnu" else None)
+    if row.libc == "musl":
+        return _program_alone(cell, wheel, scratch)
+    # Linked with a newer C library than this machine's: that of the cross compiler beside it has to run it.
+    newer = python.root / "usr" / "aarch64-linux-gnu" if python.root else None
+    return _program_alone(cell, wheel, scratch, newer or foreign.arm())
 
 
 def _old_cpu(machine: str) -> Tuple[str, str]:
@@ -94,7 +98,8 @@ def _old_cpu(machine: str) -> Tuple[str, str]:
 def _environment_of(python: Interpreter, scratch: Path) -> Interpreter:
     """The interpreter of a new environment in *scratch*, where *python* runs."""
     home = scratch / "venv"
-    python.call("-m", "venv", str(home))
+    # In a root, Debian's older interpreters have no ensurepip.
+    python.call(*(("-m", "virtualenv", "--no-periodic-update") if python.root else ("-m", "venv")), str(home))
     return Interpreter(str(home / "bin" / "python"), python.enter, python.root)
 
 
