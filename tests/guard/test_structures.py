@@ -16,6 +16,7 @@ from .test_samples import AARCH64, X86
 
 SOURCE = Path(__file__).parent / "structures" / "context.c"
 BROKEN = ("MEMBER", "ADDRESS", "FILLED", "COPIED", "PART", "OWNER", "VARIABLE", "STACK", "LOWER", "BYTES", "LENT")
+BROKEN += ("CHOSEN",)
 
 
 # On ARM64 compilers write displacements, pairs and small members in more than one way.
@@ -27,6 +28,7 @@ ARM_CLANG = ("clang", "--target=aarch64-linux-gnu", "-fuse-ld=lld")
 def compiled(folder: Path, how: str, command: Sequence[str], level: str, flag: str) -> Path:
     target = folder / f"{how}-{flag}".lower()
     options = [level, "-w", "-I", str(SAMPLES), f"-DHOW={how}", f"-DFLAG={flag}"]
+    options += ["-DCHOOSING"] if how == "CHOSEN" else []
     full = [require_tool(command[0]), *command[1:], *options, str(SOURCE), "-o", str(target)]
     done = subprocess.run(full, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -51,6 +53,13 @@ def test_the_right_one_is_guarded(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", BROKEN)
 def test_another_value_ends_the_proof(tmp_path: Path, how: str) -> None:
     check(tmp_path, how, ("gcc",), "-O2")
+
+
+@pytest.mark.parametrize("target", [X86, AARCH64], ids=["x86", "arm64"])
+def test_a_part_that_two_functions_jump_to(tmp_path: Path, target: Target) -> None:
+    """run() is jumped to by work(), with the flag, and by choose(), with what may be something else."""
+    command = ("clang",) if target is X86 else ARM_CLANG
+    check(tmp_path, "CHOSEN", command, "-O2", target=target)
 
 
 @pytest.mark.parametrize("how", ["RIGHT", "COPIED", "VARIABLE"])

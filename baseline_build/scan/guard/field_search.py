@@ -144,7 +144,7 @@ class Search:
             return True
         if access.store:
             return self._stored(access, name)
-        if offset == name and access.size <= size and (not self.numbers.lost or self._reads_alone(access)):
+        if offset == name and access.size <= size and self._reads_alone(access):
             known = self.field.readers.get(access.at)
             self.field.readers[access.at] = access.size
             return (known is None or known == access.size) and self._read_through(access, name)
@@ -329,9 +329,8 @@ class Search:
             return False
         if any(pointer.root in roots and self._reaches(pointer, size, name) for _, pointer, size in uses.filled):
             return False
-        if any(
-            access.store and access.pointer.root in roots and self._wanders(uses, access) for access in uses.accesses
-        ):
+        stores = [access for access in uses.accesses if access.store and access.pointer.root in roots]
+        if any(self._wanders(uses, access, name) for access in stores):
             return False
         return self._copied(
             {
@@ -342,9 +341,12 @@ class Search:
             name,
         )
 
-    def _wanders(self, uses: Uses, access: Access) -> bool:
+    def _wanders(self, uses: Uses, access: Access, name: int) -> bool:
         """Whether the place of *access* is counted from the beginning of the structure: byte by byte to its end?"""
         if access.pointer.offset is not None:
+            return False
+        last = uses.bounds.get(access.at)
+        if last is not None and last + access.size <= name:
             return False
         begins = {one.pointer.offset for one in uses.accesses if one.at == access.at and one.pointer.root == INDEXED}
         return not begins or 0 in begins

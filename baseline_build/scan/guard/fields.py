@@ -13,12 +13,14 @@ whole file, functions that were never interpreted included:
   the field, the same is true of the displacement the field has there;
 * the structure is not a variable of the file or of a function's stack where something else than the field's own
   stores may write;
+* nothing reads it through a pointer that may point to something else;
 * no loop writes the structure from its beginning, in a function that uses it or is handed it;
 * no function that uses the structure writes memory in a way that is not read (SVE, SME and block copies of ARM64).
 
 What it takes for granted, as the language does: memory is written within the bounds of the object a pointer points to
 (C17 6.5.6); a pointer that is kept in memory and points to a part of a structure is used for that part; a member is not
-read before it is written; a whole structure is copied only from one of its kind; other files treat it as opaque.
+read before it is written; a whole structure is copied only from one of its kind, and not filled as a whole where it is
+found only in another object; other files treat it as opaque.
 Displacements below :data:`SMALLEST` are shared by too many structures and are never taken for fields, which also leaves
 small structures unproven. Static programs, which hold the C library's own copying and filling functions, are not
 looked at.

@@ -15,6 +15,8 @@ from .pointers import (
     FRAME,
     INDEXED,
     MADE,
+    MASKED,
+    MASKED_MOST,
     NUMBER,
     STACKED,
     STATIC,
@@ -23,6 +25,7 @@ from .pointers import (
     Pointer,
     Pointers,
     Uses,
+    last_byte,
 )
 from .program import Program
 
@@ -238,6 +241,7 @@ class Walk:
             if base is not None and len(counts) == len(numbers):
                 # A displacement that the instruction could not hold itself.
                 return frozenset().union(*(_moved(pointers, displacement + count) for count in counts))
+            self.uses.reaches(self.at, last_byte(pointers, numbers, scale, displacement))
             # Whatever the index is, it is one of the array that begins at the displacement.
             if base is None or any(pointer.root == NUMBER for pointer in pointers):
                 pointers = _either(pointers, numbers)
@@ -269,6 +273,9 @@ class Walk:
         kind = operation[0]
         if kind == "mov":
             return self._value(operation[2])
+        if kind in ("movsx", "movzx"):
+            number = self._value(operation[2])
+            return number if all(pointer.root >= MASKED for pointer in number) else ANY
         if kind == "lea":
             self._note_move(self.held.registers.get(operation[2][1], ANY), operation[2][4])
             return self.address(operation[2])
@@ -286,6 +293,8 @@ class Walk:
                 return _moved(second, count.offset)
             return _moved(_either(first, second) if operation[1] == "add" else first, None)
         if kind == "bin" and operation[1] == "and" and operation[4][0] == "i":
+            if 0 <= operation[4][1] < MASKED_MOST:
+                return frozenset([Pointer(MASKED + operation[4][1], 0)])
             # Rounded to a multiple of something.
             return _moved(self._value(operation[3]), None)
         return ANY

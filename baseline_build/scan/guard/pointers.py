@@ -12,6 +12,9 @@ from typing import Dict, FrozenSet, NamedTuple, Optional, Set, Tuple
 # n read or the call there returned (MADE + n), or one of the negative ones.
 STACKED = 32
 MADE = 1 << 10
+# Not a pointer but a number from 0 to n (MASKED + n), of which an AND left no more.
+MASKED = 1 << 52
+MASKED_MOST = 1 << 12
 UNKNOWN = -1
 FRAME = -2
 STATIC = -3
@@ -65,6 +68,9 @@ class Uses:
         # copies from a variable: (at, pointer), (at, pointer, bytes where that is known).
         self.kept: Set[Tuple[int, Pointer]] = set()
         self.filled: Set[Tuple[int, Pointer, Optional[int]]] = set()
+        # The last byte, from the beginning of what the base points to, at which an instruction with an index that was
+        # masked accesses memory; ``None`` where the index is not always masked.
+        self.bounds: Dict[int, Optional[int]] = {}
         # By how much pointers are moved: (root, bytes).
         self.moved: Set[Tuple[int, int]] = set()
         # What indirect calls jump to.
@@ -75,3 +81,19 @@ class Uses:
         self.keeps: Optional[FrozenSet[int]] = None
         # Whether every byte of it could be read as instructions.
         self.complete = True
+
+    def reaches(self, at: int, last: Optional[int]) -> None:
+        """Take note of how far the instruction at *at* reaches, see ``bounds``; ``None``: nobody knows."""
+        known = self.bounds.get(at, last)
+        self.bounds[at] = None if known is None or last is None else max(known, last)
+
+
+def last_byte(pointers: Pointers, numbers: Pointers, scale: int, displacement: int) -> Optional[int]:
+    """The last byte that *pointers* and an index of *numbers* lead to, where the index was masked."""
+    if scale == 1 and all(pointer.root >= MASKED for pointer in pointers):
+        pointers, numbers = numbers, pointers
+    begins = [pointer.offset for pointer in pointers if pointer.root < MASKED and pointer.offset is not None]
+    masks = [number.root - MASKED for number in numbers if number.root >= MASKED]
+    if len(begins) < len(pointers) or len(masks) < len(numbers):
+        return None
+    return max(begins) + max(masks) * scale + displacement

@@ -181,7 +181,28 @@ class Reach:
         seen = self._seen.get(address)
         if not seen:
             return [(self.entry(function), 0, None)]
-        return [(self.entry(result.entry), result.facts[address], result) for result in seen]
+        found: List[Tuple[Node, int, Optional[Result]]] = [
+            (self.entry(result.entry), result.facts[address], result) for result in seen
+        ]
+        return found + [(self.entry(part), 0, None) for part in self._entered_unseen(function)]
+
+    def _entered_unseen(self, function: int) -> Iterator[int]:
+        """Parts of other functions through which control comes to *function* from code that was not interpreted.
+
+        A part that several functions jump to was interpreted from some of them, which tells nothing of the others.
+        """
+        program = self.program
+        seen: Set[int] = set()
+        waiting = [function]
+        while waiting:
+            part = waiting.pop()
+            if part in seen or part in self.results:
+                continue
+            seen.add(part)
+            ways = [at for _, at in program.transfers(part, program.end_of(part)) if program.function_of(at) != part]
+            if any(at not in self._seen and not program.in_stub(at) for at in ways):
+                yield part
+            waiting.extend(program.function_of(at) for at in ways)
 
     def _interpret_inner(self, function: int) -> None:
         """Interpret from places inside *function* that others jump to, where it was interpreted itself."""

@@ -29,7 +29,7 @@ struct owner {
     struct context context;
 };
 
-enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER, BYTES, LENT, INDEXED, PAIR, VECTOR, STRUCTURES };
+enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER, BYTES, LENT, CHOSEN, INDEXED, PAIR, VECTOR, STRUCTURES };
 
 static int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 static int doubled[8];
@@ -54,6 +54,19 @@ NOINLINE static void run(int *out, const int *in, int wide)
     else
         plain(out, in);
 }
+
+#ifdef CHOOSING
+struct options {
+    long names[600];
+    FLAG forced;
+};
+
+NOINLINE static void choose(struct context *context, struct options *options, int *out, const int *in, int which)
+{
+    FLAG *flag = which ? &context->wide : &options->forced;
+    run(out, in, *flag);
+}
+#endif
 
 NOINLINE static void work(struct context *context, int *out, const int *in)
 {
@@ -106,6 +119,14 @@ NOINLINE void dispatch(int *out, const int *in, int value)
     struct owner *owner = calloc(1, sizeof *owner);
     struct context local;
     write_otherwise(context, value);
+#ifdef CHOOSING
+    struct options *options = calloc(1, sizeof *options);
+    if (!options)
+        abort();
+    options->forced = value;
+    choose(context, options, out, in, value - 1);
+    free(options);
+#endif
     if (HOW == OWNER && owner) {
         own(owner, value);
         work(&owner->context, out, in);
