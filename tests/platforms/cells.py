@@ -89,7 +89,7 @@ class Cell:
     def patience(self) -> str:
         """Why ``run`` tries it only when it is asked for by a word; empty where it need not be."""
         if self.row.native_arm:
-            return "asked for by name only: the C++ compiler itself is emulated, which takes an hour"
+            return "asked for by name only: the C++ compiler itself is emulated, which takes 20 minutes"
         return ""
 
 

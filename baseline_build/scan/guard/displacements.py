@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from functools import cached_property
-from typing import FrozenSet, Iterator, List, Sequence, Tuple
+from typing import FrozenSet, Iterator, List, NamedTuple, Sequence, Tuple
 
 from ...decode.aarch64.addresses import low_half
 from ...isa import Machine, baseline_of
@@ -35,6 +35,13 @@ _DERIVED = re.compile(
 # What an access reaches from a pointer that was moved by pages: below it, and above.
 _BELOW, _ABOVE = 1024, 0xFFF << 4
 _STACK = ZERO = 31
+
+
+class Span(NamedTuple):
+    """Bytes of a structure, counted from its beginning: from ``low`` to below ``high``."""
+
+    low: int
+    high: int
 
 
 class Numbers:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from .displacements import SMALLEST, Numbers
+from .displacements import SMALLEST, Numbers, Span
+from .field_blocks import Blocks
+from .field_variables import LARGEST_STORE, Variables
 from .pointer_flow import PointerFlow
-from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer, Uses
+from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer
 from .program import Program
 
-_LARGEST_STORE = 64
 _MAX_NAMES = 6
 _MAX_DEPTH = 12
 _MAX_STRUCTURES = 400
@@ -18,9 +19,6 @@ _NEAR = 128
 _OWN = (FRAME, STATIC, NUMBER)
 # How far a function may move a pointer it was given before it hands it on.
 _FURTHER = 1024
-# Functions of the C library that copy or fill memory: destination, source (or value) and length.
-_COPIES = frozenset(["memcpy", "memmove", "__memcpy_chk", "__memmove_chk", "mempcpy"])
-_FILLS = frozenset(["memset", "__memset_chk"])
 
 
 class Field(NamedTuple):
@@ -40,6 +38,16 @@ class Field(NamedTuple):
         return {program.function_of(at) for at in (*self.writers, *self.readers)}
 
 
+class Surroundings(NamedTuple):
+    """What is looked up in the file around."""
+
+    program: Program
+    flow: PointerFlow
+    numbers: Numbers
+    blocks: Blocks
+    variables: Variables
+
+
 # A function, and the root of a pointer in it.
 _Held = Tuple[int, int]
 
@@ -47,15 +55,12 @@ _Held = Tuple[int, int]
 class Search:
     """Looks for everything that may write one field."""
 
-    def __init__(self, program: Program, flow: PointerFlow, numbers: Numbers, field: Field) -> None:
-        self.program = program
-        self.flow = flow
-        self.numbers = numbers
+    def __init__(self, around: Surroundings, field: Field) -> None:
+        self.program, self.flow, self.numbers, self._blocks, self._variables = around
         self.field = field
         # Displacements the field has, seen from the structures it lies in.
         self.names: List[int] = [field.displacement]
         self._leading: Dict[int, Set[int]] = {}
-        self._first = program.lifter.abi.arguments[:1]
         self._after: Set[Tuple[int, int, int]] = set()
         self._before: Set[Tuple[int, int, int]] = set()
 
@@ -82,7 +87,10 @@ class Search:
         structures = self._structures(name)
         if len(structures) > _MAX_STRUCTURES:
             return False
-        if not all(self._kept_whole(function, roots, name) for function, roots in structures.items()):
+        span = Span(name, name + self.field.size)
+        if not all(self._blocks.spare(function, roots, span) for function, roots in structures.items()):
+            return False
+        if not self._blocks.spare_elsewhere(structures, functions, span) or not self._variables.spare(span):
             return False
         return self._from_callers(name, functions)
 
@@ -90,12 +98,12 @@ class Search:
 
     def _naming(self, name: int) -> Set[int]:
         """Functions that hold a displacement at which an access would meet the field."""
-        return self._holding(name - _LARGEST_STORE + 1, name + self.field.size)
+        return self._holding(name - LARGEST_STORE + 1, name + self.field.size)
 
     def _functions(self, name: int) -> Set[int]:
         """Functions in which the field may be met: by its displacement, or by one nearby and a pointer moved a bit;
         and those that make pointers into large structures."""
-        found = self._holding(name - _NEAR - _LARGEST_STORE, name + _NEAR)
+        found = self._holding(name - _NEAR - LARGEST_STORE, name + _NEAR)
         found.update(self.program.function_of(at) for at in self.numbers.derived(name + self.field.size))
         return found
 
@@ -127,18 +135,9 @@ class Search:
             return False
         return name <= pointer.offset < name + self.field.size
 
-    def _reaches(self, pointer: Pointer, size: Optional[int], name: int) -> bool:
-        """Whether *size* bytes from *pointer* up may hold the field."""
-        root, offset = pointer
-        if root in _OWN:
-            return False
-        if offset is None or size is None:
-            return True
-        return offset < name + self.field.size and name < offset + size
-
     def _accessed(self, access: Access, name: int) -> bool:
         """Take note of an access that meets the field; false where that ends the proof."""
-        root, offset = access.pointer
+        root, offset, _ = access.pointer
         size = self.field.size
         if root in _OWN or offset is None or not offset - size < name < offset + access.size:
             return True
@@ -185,9 +184,9 @@ class Search:
             for passed in self.flow.of(caller).passed:
                 if passed.target != function or passed.place != place:
                     continue
-                root, offset = passed.pointer
+                root, offset, _ = passed.pointer
                 if root in (FRAME, STATIC):
-                    if not self._variable(caller, passed.pointer, name):
+                    if not self._variables.spares(caller, passed.pointer, Span(name, name + self.field.size)):
                         return False
                 elif root != NUMBER and offset:
                     if offset + name not in self.names:
@@ -199,25 +198,9 @@ class Search:
     def _callers(self, function: int) -> Set[int]:
         return {self.program.function_of(at) for _, at in self.program.transfers(function, function + 1)}
 
-    def _variable(self, function: int, pointer: Pointer, name: int) -> bool:
-        """The structure is a variable: nothing else may write where the field lies in it."""
-        if pointer.offset is None:
-            return False
-        low = pointer.offset + name
-        high = low + self.field.size
-        if pointer.root == STATIC:
-            return next(self.program.references(low - _LARGEST_STORE, high), None) is None
-        return not any(
-            access.store
-            and access.pointer.root == FRAME
-            and (access.pointer.offset is None or access.pointer.offset < high)
-            and (access.pointer.offset is None or access.pointer.offset + access.size > low)
-            for access in self.flow.of(function).accesses
-        )
-
     def _handed(self, passed: Passed, name: int) -> bool:
         """A pointer leaves a function: not to the field itself, and not to where it is written as something else."""
-        root, offset = passed.pointer
+        root, offset, _ = passed.pointer
         if root in _OWN or not offset:
             return True
         if self._covers(passed.pointer, name):
@@ -239,7 +222,7 @@ class Search:
             return False
         uses = self.flow.of(function)
         for access in uses.accesses:
-            root, offset = access.pointer
+            root, offset, _ = access.pointer
             if root != place or offset is None or not access.store:
                 continue
             if offset - self.field.size < displacement < offset + access.size and not self._stored(
@@ -247,7 +230,7 @@ class Search:
             ):
                 return False
         for passed in uses.passed:
-            root, offset = passed.pointer
+            root, offset, _ = passed.pointer
             if root != place or offset is None or passed.target is None:
                 continue
             if not self._writes(passed.target, passed.place, displacement - offset, depth + 1):
@@ -258,8 +241,8 @@ class Search:
         """Stores near the field through an argument that callers may have moved: do they meet it?"""
         for function in functions:
             for access in self.flow.of(function).accesses:
-                root, offset = access.pointer
-                if not access.store or root < 0 or offset is None or abs(offset - name) > _NEAR + _LARGEST_STORE:
+                root, offset, _ = access.pointer
+                if not access.store or root < 0 or offset is None or abs(offset - name) > _NEAR + LARGEST_STORE:
                     continue
                 if not self._moved_by(function, root, access, name - offset, 0):
                     return False
@@ -271,7 +254,7 @@ class Search:
             return True
         for caller in self._callers(function):
             for passed in self.flow.of(caller).passed:
-                root, offset = passed.pointer
+                root, offset, _ = passed.pointer
                 if passed.target != function or passed.place != place or root in _OWN or offset is None:
                     continue
                 if offset and distance - offset < access.size and offset - distance < self.field.size:
@@ -321,59 +304,3 @@ class Search:
         for passed in self.flow.of(function).passed:
             if passed.target is not None and passed.pointer == Pointer(root, 0):
                 yield passed.target, passed.place
-
-    def _kept_whole(self, function: int, roots: Set[int], name: int) -> bool:
-        """Whether no block of memory is written over the field through one of *roots*."""
-        uses = self.flow.of(function)
-        if roots and self.numbers.hides(function):
-            return False
-        if any(pointer.root in roots and self._reaches(pointer, size, name) for _, pointer, size in uses.filled):
-            return False
-        stores = [access for access in uses.accesses if access.store and access.pointer.root in roots]
-        if any(self._wanders(uses, access, name) for access in stores):
-            return False
-        return self._copied(
-            {
-                passed
-                for passed in uses.passed
-                if passed.place not in self._first or passed.pointer.root in (*roots, *self.numbers.lost)
-            },
-            name,
-        )
-
-    def _wanders(self, uses: Uses, access: Access, name: int) -> bool:
-        """Whether the place of *access* is counted from the beginning of the structure: byte by byte to its end?"""
-        if access.pointer.offset is not None:
-            return False
-        last = uses.bounds.get(access.at)
-        if last is not None and last + access.size <= name:
-            return False
-        begins = {one.pointer.offset for one in uses.accesses if one.at == access.at and one.pointer.root == INDEXED}
-        return not begins or 0 in begins
-
-    def _copied(self, handed: Set[Passed], name: int) -> bool:
-        """Calls of the C library that fill or copy blocks: not over the field, unless with zeros or from its kind."""
-        calls: Dict[int, Dict[int, Set[Pointer]]] = {}
-        names: Dict[int, str] = {}
-        for passed in handed:
-            if passed.name in _COPIES or passed.name in _FILLS:
-                calls.setdefault(passed.at, {}).setdefault(passed.place, set()).add(passed.pointer)
-                names[passed.at] = passed.name
-        first, second, third = self.program.lifter.abi.arguments[:3]
-        for at, given in calls.items():
-            # What is filled or copied with a length that the compiler does not know is an array, unless it begins
-            # where the structure does.
-            lengths = [p.offset for p in given.get(third, set()) if p.root == NUMBER and p.offset is not None]
-            targets = given.get(first, set())
-            if lengths:
-                met = any(self._reaches(p, max(lengths), name) for p in targets)
-            else:
-                met = any(p.root not in _OWN and p.offset == 0 for p in targets)
-            if not met:
-                continue
-            sources = given.get(second, set())
-            if names[at] in _FILLS and any(p != Pointer(NUMBER, 0) for p in sources):
-                return False
-            if names[at] in _COPIES and any(p.root in (FRAME, STATIC) for p in sources):
-                return False
-        return True

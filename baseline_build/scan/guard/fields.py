@@ -12,15 +12,16 @@ whole file, functions that were never interpreted included:
   unless that store is one of those above; and where a structure that holds the structure is handed to code that reads
   the field, the same is true of the displacement the field has there;
 * the structure is not a variable of the file or of a function's stack where something else than the field's own
-  stores may write;
+  stores may write, and no variable with something else than zeros there has its address kept in memory;
+* no block of memory that may hold it is filled with something else than zeros or copied from a variable;
 * nothing reads it through a pointer that may point to something else;
 * no loop writes the structure from its beginning, in a function that uses it or is handed it;
 * no function that uses the structure writes memory in a way that is not read (SVE, SME and block copies of ARM64).
 
 What it takes for granted, as the language does: memory is written within the bounds of the object a pointer points to
 (C17 6.5.6); a pointer that is kept in memory and points to a part of a structure is used for that part; a member is not
-read before it is written; a whole structure is copied only from one of its kind, and not filled as a whole where it is
-found only in another object; other files treat it as opaque.
+read before it is written; a whole structure on the heap is a copy only of one of its kind; no loop of stores fills one
+that is found only in another object; other files treat it as opaque.
 Displacements below :data:`SMALLEST` are shared by too many structures and are never taken for fields, which also leaves
 small structures unproven. Static programs, which hold the C library's own copying and filling functions, are not
 looked at.
@@ -32,8 +33,10 @@ from functools import cached_property
 from typing import Dict, Iterator, Optional, Tuple
 
 from ...isa import Machine
-from .displacements import SMALLEST, Numbers, numbers_of
-from .field_search import Field, Search
+from .displacements import SMALLEST, numbers_of
+from .field_blocks import Blocks
+from .field_search import Field, Search, Surroundings
+from .field_variables import Variables
 from .pointer_flow import PointerFlow
 from .pointers import FRAME, NUMBER, STATIC
 from .program import Program
@@ -73,8 +76,9 @@ class Fields:
         return (field for field in self._asked.values() if field is not None)
 
     @cached_property
-    def _numbers(self) -> Numbers:
-        return numbers_of(self.program)
+    def _around(self) -> Surroundings:
+        program, flow, numbers = self.program, self.flow, numbers_of(self.program)
+        return Surroundings(program, flow, numbers, Blocks(program, flow, numbers), Variables(program, flow))
 
     def read_at(self, at: int) -> Optional[Field]:
         """The field the instruction at *at* reads."""
@@ -107,7 +111,7 @@ class Fields:
             return
         address = FIELDS + _APART * len(self._asked)
         self._asked[displacement, size] = None
-        search = Search(self.program, self.flow, self._numbers, Field(address, displacement, size, {}, {}))
+        search = Search(self._around, Field(address, displacement, size, {}, {}))
         if search.holds():
             found = search.field
             self._asked[displacement, size] = found

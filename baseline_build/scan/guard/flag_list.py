@@ -6,7 +6,7 @@ from math import gcd
 from typing import FrozenSet, List, Optional, Set, Tuple
 
 from .handing import FLAG, LIST, VARIABLE, Handing, handed, read_through
-from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Uses
+from .pointers import FRAME, INDEXED, MADE, NUMBER, STATIC, UNKNOWN, Access, Passed, Pointer, Uses
 from .program import Program
 from .weakening import weakens
 
@@ -94,14 +94,14 @@ class FlagList:
             return False
         for function in {program.function_of(at) for _, at in program.references(address, address + 8)}:
             uses = self.flow.of(function)
-            if not uses.complete or any(pointer == (STATIC, address) for _, pointer in uses.kept):
+            if not uses.complete or any(pointer == Pointer(STATIC, address) for _, pointer in uses.kept):
                 return False
             for access in uses.accesses:
-                if not access.store and access.pointer == (STATIC, address) and access.size == 8:
+                if not access.store and access.pointer == Pointer(STATIC, address) and access.size == 8:
                     self._add((function, MADE + access.at))
             for one in handed(uses):
                 if (
-                    one.pointer == (STATIC, address)
+                    one.pointer == Pointer(STATIC, address)
                     and self.handing.looks_at(one)
                     and not self.handing.may_be_handed(one, VARIABLE)
                 ):

@@ -28,7 +28,7 @@ from ...isa import Machine
 from .flag_list import FlagList, Item, item_of
 from .handing import FLAG, Handing, handed
 from .pointer_flow import PointerFlow
-from .pointers import INDEXED, STATIC, UNKNOWN
+from .pointers import INDEXED, STATIC, UNKNOWN, Pointer
 from .program import Program
 from .returning import Returning
 
@@ -67,7 +67,7 @@ class Kept:
         else:
             passed = [one for one in handed(uses) if one.at == at]
             seen = [one for one in passed if self.handing.looks_at(one)]
-            own = [one for one in seen if one.pointer == (STATIC, address)]
+            own = [one for one in seen if one.pointer == Pointer(STATIC, address)]
             if any(one.pointer.root == UNKNOWN for one in seen) or not all(
                 self.handing.may_be_handed(one, FLAG) for one in own
             ):

@@ -122,6 +122,10 @@ class Mentions(Instructions):
         yield from _between(self._data_references, low, high)
         yield from self._anchors.between(low, high)
 
+    def all_references(self) -> Iterator[Tuple[int, int]]:
+        """All (target, instruction) for data addresses that instructions name."""
+        return _between(self._objects, 0, 1 << 62)
+
     @cached_property
     def _anchors(self) -> Anchors:
         return Anchors(self.code, self._bounds)
@@ -150,7 +154,7 @@ class Mentions(Instructions):
         refs = self._objects
         index = bisect_right(refs, address << _SHIFT | _MASK) - 1
         best = refs[index] >> _SHIFT if index >= 0 else None
-        named = self._named_data
+        named = self.named_data
         index = bisect_right(named, address) - 1
         if index >= 0 and (best is None or named[index] > best):
             best = named[index]
@@ -161,12 +165,12 @@ class Mentions(Instructions):
         refs = self._objects
         index = bisect_left(refs, address + 1 << _SHIFT)
         best = refs[index] >> _SHIFT if index < len(refs) else 1 << 62
-        named = self._named_data
+        named = self.named_data
         index = bisect_right(named, address)
         return min(best, named[index]) if index < len(named) else best
 
     @cached_property
-    def _named_data(self) -> Sequence[int]:
+    def named_data(self) -> Sequence[int]:
         """Data addresses that symbols or pointers in data name."""
         image = self.image
         named = {symbol.address for symbol in (*image.symbols, *image.dynamic_symbols) if symbol.type in (1, 6)}

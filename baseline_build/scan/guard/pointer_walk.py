@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from itertools import islice
-from typing import Callable, Dict, FrozenSet, List, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple
 
 from ...isa import Machine
 from .aarch64_operands import OTHER
@@ -21,69 +21,25 @@ from .pointers import (
     STACKED,
     STATIC,
     Access,
+    Filled,
+    Held,
     Passed,
     Pointer,
     Pointers,
     Uses,
-    last_byte,
+    counted,
+    either,
+    moved,
+    moved_somewhere,
+    signed,
 )
 from .program import Program
 
-_MAX_CHOICES = 3
 _MAX_VISITS = 12
 STACKED_ARGUMENTS = 12
-_WORD = (1 << 64) - 1
 # C17 7.24.2 and 7.24.6, and what glibc checks bounds with.
 _RETURN_THEIR_FIRST = frozenset(["memcpy", "memmove", "memset", "__memcpy_chk", "__memmove_chk", "__memset_chk"])
 _NULL = frozenset([Pointer(NUMBER, 0)])
-
-
-class _Held:
-    """What registers and stack slots hold at one place."""
-
-    __slots__ = ("registers", "slots")
-
-    def __init__(self, registers: Dict[int, Pointers], slots: Dict[int, Pointers]) -> None:
-        self.registers = registers
-        self.slots = slots
-
-    def copy(self) -> _Held:
-        return _Held(dict(self.registers), dict(self.slots))
-
-    def join(self, other: _Held) -> bool:
-        """Take in what *other* holds; whether that is new."""
-        changed = False
-        for mine, theirs in ((self.registers, other.registers), (self.slots, other.slots)):
-            for key, held in list(mine.items()):
-                found = theirs.get(key)
-                if found is held:
-                    continue
-                if found is None:
-                    # What is not said may be anything.
-                    del mine[key]
-                    changed = True
-                elif not found <= held:
-                    mine[key] = _either(held, found)
-                    changed = changed or mine[key] != held
-        return changed
-
-
-def _either(first: Pointers, second: Pointers) -> Pointers:
-    both = first | second
-    if len(both) > _MAX_CHOICES:
-        both = frozenset(Pointer(pointer.root, None) for pointer in both)
-    return both
-
-
-def _moved(pointers: Pointers, count: Optional[int]) -> Pointers:
-    return frozenset(
-        Pointer(root, None if offset is None or count is None else _signed(offset + count)) for root, offset in pointers
-    )
-
-
-def _signed(number: int) -> int:
-    number &= _WORD
-    return number - (1 << 64) if number >> 63 else number
 
 
 class Walk:
@@ -100,10 +56,12 @@ class Walk:
         self.stack = self.abi.stack
         # What an instruction that loads two registers, or moves an index, puts addresses into on its way.
         self.scratch = (SCRATCH, OTHER) if program.image.machine is Machine.AARCH64 else ()
+        # Instructions that read an import's address from its slot.
+        self.loaded: Dict[int, str] = {}
         self.steps = 0
         self.at = 0
-        self.held = _Held({}, {})
-        self.states: Dict[int, _Held] = {}
+        self.held = Held({}, {})
+        self.states: Dict[int, Held] = {}
         self.visits: Dict[int, int] = {}
         self.waiting: List[int] = []
         self.queued: Set[int] = set()
@@ -119,7 +77,7 @@ class Walk:
         # What only a jump table leads to, or another function: nothing is known of what it finds.
         for leader in sorted(self.leaders):
             if leader in index and leader not in self.states and not self._is_padding(index[leader]):
-                self._flow(leader, _Held({}, {}))
+                self._flow(leader, Held({}, {}))
                 self._drain(index)
 
     def _is_padding(self, index: int) -> bool:
@@ -149,14 +107,14 @@ class Walk:
             if last[0] in ("jump", "jumpi", "ret", "stop", "branch", "zero", "tbit"):
                 self.leaders.add(address)
 
-    def _entry(self) -> _Held:
+    def _entry(self) -> Held:
         registers = {number: frozenset([Pointer(number, 0)]) for number in range(32)}
         registers[self.stack] = frozenset([Pointer(FRAME, 0)])
         first = self.abi.pushed
         slots = {first + 8 * n: frozenset([Pointer(STACKED + n, 0)]) for n in range(STACKED_ARGUMENTS)}
-        return _Held(registers, slots)
+        return Held(registers, slots)
 
-    def _flow(self, address: int, held: _Held) -> None:
+    def _flow(self, address: int, held: Held) -> None:
         known = self.states.get(address)
         if known is None:
             self.states[address] = held.copy()
@@ -204,7 +162,7 @@ class Walk:
                 self._note_kept()
             if kind == "jumpi":
                 self.uses.keeps = frozenset()
-                self._hand_over(None, None, self.abi.pushed)
+                self._hand_over(None, self._import_at(operation[1]), self.abi.pushed)
             return False
         if kind in ("fill", "copy"):
             self._fill(kind, operation[1] // 8 if len(operation) > 1 else 8)
@@ -240,13 +198,13 @@ class Walk:
             ]
             if base is not None and len(counts) == len(numbers):
                 # A displacement that the instruction could not hold itself.
-                return frozenset().union(*(_moved(pointers, displacement + count) for count in counts))
-            self.uses.reaches(self.at, last_byte(pointers, numbers, scale, displacement))
+                return frozenset().union(*(moved(pointers, displacement + count) for count in counts))
+            places = counted(pointers, numbers, scale, displacement)
             # Whatever the index is, it is one of the array that begins at the displacement.
             if base is None or any(pointer.root == NUMBER for pointer in pointers):
-                pointers = _either(pointers, numbers)
-            return _either(_moved(pointers, None), frozenset([Pointer(INDEXED, displacement)]))
-        return _moved(pointers, displacement)
+                places = moved_somewhere(either(pointers, numbers))
+            return either(places, frozenset([Pointer(INDEXED, displacement)]))
+        return moved(pointers, displacement)
 
     def _set(self, part: Part) -> None:
         """What the registers and slots hold afterwards."""
@@ -280,40 +238,47 @@ class Walk:
             self._note_move(self.held.registers.get(operation[2][1], ANY), operation[2][4])
             return self.address(operation[2])
         if kind == "cmov":
-            return _either(self._value(operation[3]), self._value(operation[4]))
+            return either(self._value(operation[3]), self._value(operation[4]))
         if kind == "bin" and operation[1] in ("add", "sub"):
             first, second = self._value(operation[3]), self._value(operation[4])
             count = next(iter(second)) if len(second) == 1 else None
             if count is not None and count.root == NUMBER and count.offset is not None:
                 by = count.offset if operation[1] == "add" else -count.offset
                 self._note_move(first, by)
-                return _moved(first, by)
+                return moved(first, by)
             count = next(iter(first)) if len(first) == 1 and operation[1] == "add" else None
             if count is not None and count.root == NUMBER and count.offset is not None:
-                return _moved(second, count.offset)
-            return _moved(_either(first, second) if operation[1] == "add" else first, None)
+                return moved(second, count.offset)
+            if operation[1] == "sub":
+                return moved_somewhere(first)
+            if any(pointer.root >= MASKED for pointer in first | second):
+                return counted(first, second, 1, 0)
+            return moved_somewhere(either(first, second))
         if kind == "bin" and operation[1] == "and" and operation[4][0] == "i":
             if 0 <= operation[4][1] < MASKED_MOST:
                 return frozenset([Pointer(MASKED + operation[4][1], 0)])
             # Rounded to a multiple of something.
-            return _moved(self._value(operation[3]), None)
+            return moved_somewhere(self._value(operation[3]))
         return ANY
 
     def _note_move(self, pointers: Pointers, by: int) -> None:
-        self.uses.moved.update((pointer.root, _signed(by)) for pointer in pointers)
+        self.uses.moved.update((pointer.root, signed(by)) for pointer in pointers)
 
     def _value(self, operand: Operand) -> Pointers:
         if operand[0] == "i":
             program = self.program
             if program.low <= operand[1] < program.high:
                 return frozenset([Pointer(STATIC, operand[1] - program.base)])
-            return frozenset([Pointer(NUMBER, _signed(operand[1]))])
+            return frozenset([Pointer(NUMBER, signed(operand[1]))])
         if operand[0] == "r":
             return self._register(operand[1]) if operand[2] >= 32 else ANY
         where = self.address(operand)
         only = next(iter(where)) if len(where) == 1 else None
         if only is not None and only.root == FRAME and only.offset is not None and operand[5] == 64:
             return self.held.slots.get(only.offset, ANY)
+        name = self._import_named(only) if only is not None else None
+        if name is not None:
+            self.loaded[self.at] = name
         return frozenset([Pointer(MADE + self.at, 0)]) if operand[5] == 64 else ANY
 
     def _write(self, operand: Operand, value: Pointers) -> None:
@@ -343,8 +308,7 @@ class Walk:
             target = self.program.resolved(operation[1]) if name is None else None
         else:
             source = operation[1]
-            if source[0] == "m" and source[1] is None and source[2] is None:
-                name = self.program.image.imports.get(source[4] - self.program.base)
+            name = self._import_at(source)
             self._touch(part)
             self.uses.called[self.at] = self.uses.called.get(self.at, frozenset()) | self._value(source)
         self._hand_over(target, name)
@@ -356,6 +320,18 @@ class Walk:
             self.held.registers[abi.result] = registers.get(abi.arguments[0], ANY)
         elif abi.result not in kept:
             self.held.registers[abi.result] = frozenset([Pointer(MADE + self.at, 0)])
+
+    def _import_at(self, source: Operand) -> Optional[str]:
+        """The import whose address an indirect jump or call finds in *source*."""
+        if source[0] == "r":
+            names = {self.loaded.get(pointer.root - MADE) for pointer in self._value(source)}
+            return names.pop() if len(names) == 1 else None
+        names = {self._import_named(pointer) for pointer in self.address(source)}
+        return names.pop() if len(names) == 1 else None
+
+    def _import_named(self, slot: Pointer) -> Optional[str]:
+        named = slot.root == STATIC and slot.offset is not None
+        return self.program.image.imports.get(slot.offset or 0) if named else None
 
     def _note_kept(self, further: Optional[FrozenSet[int]] = None) -> None:
         """What registers hold at a return, or at a jump to a function that keeps *further*."""
@@ -386,14 +362,12 @@ class Walk:
     def _fill(self, kind: str, width: int) -> None:
         """rep stos and rep movs: *width* bytes a time from a pointer up."""
         registers = self.held.registers
-        value = registers.get(0 if kind == "fill" else 6, ANY)
+        sources: Iterable[Optional[Pointer]] = registers.get(6, ANY)
         if kind == "fill":
-            harmless = value == frozenset([Pointer(NUMBER, 0)])
-        else:
-            harmless = all(pointer.root not in (FRAME, STATIC) for pointer in value)
-        if not harmless:
-            counts = [p.offset for p in registers.get(1, ANY) if p.root == NUMBER]
-            size = counts[0] * width if len(counts) == 1 and counts[0] is not None else None
-            self.uses.filled.update((self.at, pointer, size) for pointer in registers.get(7, ANY))
-        for number in (1, 6, 7):
+            sources = () if registers.get(0, ANY) == _NULL else (None,)
+        counts = [p.offset for p in registers.get(1, ANY) if p.root == NUMBER]
+        size = counts[0] * width if len(counts) == 1 and counts[0] is not None else None
+        for source in sources:
+            self.uses.filled.update(Filled(self.at, pointer, size, source) for pointer in registers.get(7, ANY))
+        for number in (1, 7) if kind == "fill" else (1, 6, 7):
             registers.pop(number, None)

@@ -24,10 +24,11 @@ INDEXED = -5
 
 
 class Pointer(NamedTuple):
-    """``offset`` bytes from the beginning ``root``; ``None``: somewhere inside."""
+    """``offset`` bytes from the beginning ``root``; ``None``: somewhere inside, but not behind byte ``last``."""
 
     root: int
     offset: Optional[int]
+    last: Optional[int] = None
 
 
 Pointers = FrozenSet[Pointer]
@@ -57,6 +58,18 @@ class Passed(NamedTuple):
     pointer: Pointer
 
 
+class Filled(NamedTuple):
+    """The instruction at ``at`` fills a block of ``size`` bytes, where that is known, at ``pointer``.
+
+    ``source`` is where it copies from; ``None``: it fills the block with something else than zeros.
+    """
+
+    at: int
+    pointer: Pointer
+    size: Optional[int]
+    source: Optional[Pointer]
+
+
 class Uses:
     """What one function does with pointers."""
 
@@ -64,13 +77,9 @@ class Uses:
         self.function = function
         self.accesses: Set[Access] = set()
         self.passed: Set[Passed] = set()
-        # Pointers written to memory, and blocks of memory that one instruction fills with something else than zeros or
-        # copies from a variable: (at, pointer), (at, pointer, bytes where that is known).
+        # Pointers written to memory: (at, pointer).
         self.kept: Set[Tuple[int, Pointer]] = set()
-        self.filled: Set[Tuple[int, Pointer, Optional[int]]] = set()
-        # The last byte, from the beginning of what the base points to, at which an instruction with an index that was
-        # masked accesses memory; ``None`` where the index is not always masked.
-        self.bounds: Dict[int, Optional[int]] = {}
+        self.filled: Set[Filled] = set()
         # By how much pointers are moved: (root, bytes).
         self.moved: Set[Tuple[int, int]] = set()
         # What indirect calls jump to.
@@ -82,18 +91,80 @@ class Uses:
         # Whether every byte of it could be read as instructions.
         self.complete = True
 
-    def reaches(self, at: int, last: Optional[int]) -> None:
-        """Take note of how far the instruction at *at* reaches, see ``bounds``; ``None``: nobody knows."""
-        known = self.bounds.get(at, last)
-        self.bounds[at] = None if known is None or last is None else max(known, last)
+
+_MAX_CHOICES = 3
+_WORD = (1 << 64) - 1
 
 
-def last_byte(pointers: Pointers, numbers: Pointers, scale: int, displacement: int) -> Optional[int]:
-    """The last byte that *pointers* and an index of *numbers* lead to, where the index was masked."""
-    if scale == 1 and all(pointer.root >= MASKED for pointer in pointers):
+def signed(number: int) -> int:
+    """*number* of 64 bits as a signed one."""
+    number &= _WORD
+    return number - (1 << 64) if number >> 63 else number
+
+
+def either(first: Pointers, second: Pointers) -> Pointers:
+    """What is one of *first* or of *second*."""
+    both = first | second
+    if len(both) > _MAX_CHOICES:
+        both = frozenset(Pointer(pointer.root, None) for pointer in both)
+    return both
+
+
+def moved(pointers: Pointers, count: int) -> Pointers:
+    """*pointers* *count* bytes further."""
+    return frozenset(
+        Pointer(root, None if offset is None else signed(offset + count), None if last is None else last + count)
+        for root, offset, last in pointers
+    )
+
+
+def moved_somewhere(pointers: Pointers) -> Pointers:
+    """*pointers*, nobody knows how much further."""
+    return frozenset(Pointer(root, None) for root, _, _ in pointers)
+
+
+def counted(pointers: Pointers, numbers: Pointers, scale: int, displacement: int) -> Pointers:
+    """*pointers* moved by *displacement* and a number of *numbers*, times *scale*: not far where that was masked."""
+    if scale == 1 and pointers and all(pointer.root >= MASKED for pointer in pointers):
         pointers, numbers = numbers, pointers
-    begins = [pointer.offset for pointer in pointers if pointer.root < MASKED and pointer.offset is not None]
     masks = [number.root - MASKED for number in numbers if number.root >= MASKED]
-    if len(begins) < len(pointers) or len(masks) < len(numbers):
-        return None
-    return max(begins) + max(masks) * scale + displacement
+    if not masks or len(masks) < len(numbers) or any(pointer.root >= MASKED for pointer in pointers):
+        return moved_somewhere(pointers)
+    count = displacement + max(masks) * scale
+
+    def furthest(pointer: Pointer) -> Optional[int]:
+        known = pointer.last if pointer.offset is None else pointer.offset
+        return None if known is None else known + count
+
+    return frozenset(Pointer(pointer.root, None, furthest(pointer)) for pointer in pointers)
+
+
+class Held:
+    """What registers and stack slots hold at one place."""
+
+    __slots__ = ("registers", "slots")
+
+    def __init__(self, registers: Dict[int, Pointers], slots: Dict[int, Pointers]) -> None:
+        self.registers = registers
+        self.slots = slots
+
+    def copy(self) -> Held:
+        """Another one that holds the same."""
+        return Held(dict(self.registers), dict(self.slots))
+
+    def join(self, other: Held) -> bool:
+        """Take in what *other* holds; whether that is new."""
+        changed = False
+        for mine, theirs in ((self.registers, other.registers), (self.slots, other.slots)):
+            for key, held in list(mine.items()):
+                found = theirs.get(key)
+                if found is held:
+                    continue
+                if found is None:
+                    # What is not said may be anything.
+                    del mine[key]
+                    changed = True
+                elif not found <= held:
+                    mine[key] = either(held, found)
+                    changed = changed or mine[key] != held
+        return changed

@@ -29,12 +29,14 @@ struct owner {
     struct context context;
 };
 
-enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER, BYTES, LENT, CHOSEN, INDEXED, PAIR, VECTOR, STRUCTURES };
+enum { RIGHT, MEMBER, ADDRESS, FILLED, COPIED, PART, OWNER, VARIABLE, STACK, LOWER, BYTES, LENT, CHOSEN, LOST, TAIL, SENT, REPEATED, KEPT, STORED, INDEXED, PAIR, VECTOR, STRUCTURES };
 
 static int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 static int doubled[8];
 static struct context fixed;
 static const struct context other = {.wide = 1, .part.wide = 1};
+static struct context ready = {.wide = 1};
+static struct context *list[2] = {0, HOW == KEPT ? &ready : 0};
 
 NOINLINE static struct context *create(void)
 {
@@ -84,6 +86,34 @@ NOINLINE static void fill(char *bytes, size_t size, int value)
         *(volatile char *)bytes = (char)value;
 }
 
+/* The structure is met only as a word of another object from here on. */
+NOINLINE static void replace(struct context **all, int at)
+{
+    memcpy(all[at], &other, sizeof other);
+}
+
+NOINLINE static void replace_tail(struct context **all, int at)
+{
+    memcpy(all[at]->window + 2048, other.window + 2048, offsetof(struct context, part) - 2048);
+}
+
+NOINLINE static void copy(struct context *to, const struct context *from) { memcpy(to, from, sizeof *to); }
+NOINLINE static void copy_to(struct context **all, int at, const struct context *from) { copy(all[at], from); }
+
+#ifdef __x86_64__
+NOINLINE static void repeat(struct context **all, int at)
+{
+    void *to = all[at];
+    const void *from = &other;
+    size_t count = sizeof other / 8;
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+#else
+#define repeat replace
+#endif
+
+NOINLINE static void keep(struct context **all, int at) { all[at] = &ready; }
+
 NOINLINE static void write_otherwise(struct context *context, int value)
 {
     if (HOW == MEMBER)
@@ -101,6 +131,16 @@ NOINLINE static void write_otherwise(struct context *context, int value)
             ((volatile char *)context)[at] = (char)value;
     if (HOW == LENT)
         fill((char *)context, sizeof *context, value);
+    if (HOW == LOST)
+        replace(list, value);
+    if (HOW == TAIL)
+        replace_tail(list, value);
+    if (HOW == SENT)
+        copy_to(list, value, &other);
+    if (HOW == REPEATED)
+        repeat(list, value);
+    if (HOW == STORED)
+        keep(list, value);
 #ifdef __aarch64__
     if (HOW == INDEXED)
         __asm__ volatile("strb %w1, [%0, %2]" : : "r"(context), "r"(value), "r"(offsetof(struct context, wide)) : "memory");
@@ -118,6 +158,8 @@ NOINLINE void dispatch(int *out, const int *in, int value)
     struct context *context = create();
     struct owner *owner = calloc(1, sizeof *owner);
     struct context local;
+    if (HOW == LOST || HOW == TAIL || HOW == SENT || HOW == REPEATED)
+        list[value] = context;
     write_otherwise(context, value);
 #ifdef CHOOSING
     struct options *options = calloc(1, sizeof *options);
@@ -137,7 +179,9 @@ NOINLINE void dispatch(int *out, const int *in, int value)
         memset(&local, 0, sizeof local);
         local.wide = value;
         work(&local, out, in);
-    } else
+    } else if (HOW == KEPT || HOW == STORED)
+        work(list[value], out, in);
+    else
         work(context, out, in);
     free(owner);
     free(context);
