@@ -44,7 +44,7 @@ def test_native_build_of_the_extension(workshop: Workshop, tool: Path, tmp_path:
 
 
 def test_native_build_of_the_whole_project(workshop: Workshop, tool: Path, tmp_path: Path) -> None:
-    """With its program, on every interpreter of the image. The emulated C++ compiler takes 20 minutes, so it is kept."""
+    """With its program, on every interpreter of the image. The program is kept: emulated, it takes 20 minutes."""
     if not os.environ.get("BASELINE_BUILD_TEST_WHOLE"):
         pytest.skip("NOT RUN: the emulated builds take 40 minutes; BASELINE_BUILD_TEST_WHOLE=1 asks for it")
     programs = workshop.home / "programs-aarch64"

@@ -18,6 +18,8 @@ SAMPLES = Path(__file__).parent / "samples"
 SIGILL = 4
 # Twins in which a ground of the design surely applies.
 SURE = {"above", "initialiser"}
+# Samples in which the loader runs the test: a caller may test before it calls what the library exports beside that.
+RESOLVED = {"extended", "resolver", "versions"}
 
 
 class Build(NamedTuple):
@@ -98,7 +100,7 @@ class Target:
             assert all(j.guard for j in found), told
         else:
             assert verdict in (Verdict.UNPROVEN, Verdict.VIOLATION), told
-        if twin in SURE:
+        if twin in SURE and not (twin == "above" and build.kind == "shared" and name in RESOLVED):
             assert verdict is Verdict.VIOLATION, told
         if build.kind != "shared":
             assert self.survives(path, self.olds.get(twin, self.old)) == (twin == "good"), told

@@ -221,13 +221,23 @@ def _add_extended(word: int) -> Ops:
 
 
 def _three_sources(word: int) -> Ops:
-    if word >> 21 & 7 or word >> 29 & 3:
-        return lost(word & 31)
     width = width_of(word)
-    place = ("r", SCRATCH, width, 0)
+    form = word >> 21 & 7
+    place: Operand = ("r", SCRATCH, width, 0)
+    first, second = general(word >> 5 & 31, width), general(word >> 16 & 31, width)
+    found: Ops = []
+    if form & 3 == 1 and width == 64:
+        # smaddl and umaddl: of the lower halves.
+        other: Operand = ("r", OTHER, 64, 0)
+        kind = "mov" if form & 4 else "movsx"
+        found = [(kind, place, (*first[:2], 32, 0)), (kind, other, (*second[:2], 32, 0))]
+        first, second = place, other
+    elif form or word >> 29 & 3:
+        return lost(word & 31)
     name = "sub" if word >> 15 & 1 else "add"
     return [
-        ("bin", "mul", place, general(word >> 5 & 31, width), general(word >> 16 & 31, width), False),
+        *found,
+        ("bin", "mul", place, first, second, False),
         ("bin", name, general(word & 31, width), general(word >> 10 & 31, width), place, False),
     ]
 

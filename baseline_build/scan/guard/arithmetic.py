@@ -120,13 +120,23 @@ def _bits_with_constant(name: str, bits: Bits, number: int, width: int, mask: in
     if name in ("shl", "shr"):
         count = number & (63 if width == 64 else 31)
         return spread(_shifted(cut(bits, mask), count if name == "shl" else -count, mask))
-    if name == "mul" and number and not number & (number - 1):
-        return spread(_shifted(cut(bits, mask), number.bit_length() - 1, mask))
+    if name == "mul" and 0 < bin(number).count("1") <= _MAX_FREE:
+        return _multiplied(cut(bits, mask), number, width)
     if name in ("rol", "ror"):
         return spread(_rotated(cut(bits, mask), number if name == "rol" else width - number % width, width))
     if name == "sub" and not number:
         return spread(cut(bits, mask))
     return LOST
+
+
+def _multiplied(bits: Bits, number: int, width: int) -> Value:
+    """The sum of what each bit of *number* moves *bits* to."""
+    mask = (1 << width) - 1
+    moved = [spread(_shifted(bits, bit, mask)) for bit in range(width) if number >> bit & 1]
+    found = moved[0]
+    for further in moved[1:]:
+        found = binary("add", found, further, width)
+    return found
 
 
 def _kept(table: Mapping[int, int], mask: int) -> Dict[int, int]:

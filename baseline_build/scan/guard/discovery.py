@@ -115,12 +115,17 @@ class Discovery:
 
     def _settle(self) -> bool:
         """Retire functions that are followed from all their callers: what they do is told there, and more exactly."""
-        covered = {function for function in self.analysis.followed if self._is_covered(function)}
-        for function in covered - self.covered:
-            if self.results.pop(function, None) is not None:
-                self.analysis.cells.forget(function)
-        lost = self.covered - covered
-        self.covered = covered
+        before = self.covered
+        # Who is called only by those that are covered is covered, too.
+        for _ in range(_MAX_HEIGHT):
+            covered = {function for function in self.analysis.followed if self._is_covered(function)}
+            for function in covered - self.covered:
+                if self.results.pop(function, None) is not None:
+                    self.analysis.cells.forget(function)
+            if covered == self.covered:
+                break
+            self.covered = covered
+        lost = before - self.covered
         for function in lost:
             self._enqueue(function)
         self._follow_cells()

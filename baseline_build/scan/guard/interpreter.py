@@ -283,7 +283,7 @@ class Run(Calls):
     def _return(self, _: Optional[Operation]) -> bool:
         state = self.state
         abi = self.abi
-        if not self.inner:
+        if not self.inner and not self.program.only_loaded(self.entry):
             self.escape(state.registers[abi.result])
             for number in abi.more:
                 self.escape(state.registers[number], kind="second")

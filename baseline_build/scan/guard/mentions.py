@@ -88,6 +88,13 @@ class Mentions(Instructions):
     @cached_property
     def _code_references(self) -> List[int]:
         found = self._targets(code=True)
+        if self.image.machine is Machine.AARCH64:
+            # A page is named to reach something in it, which is named where its address is complete.
+            found = [
+                packed
+                for packed in found
+                if self.function_of(packed >> _SHIFT) == packed >> _SHIFT or not self._names_page(packed & _MASK)
+            ]
         if self.absolute:
             found = sorted({*found, *self._immediates(set(self.starts).__contains__)})
         return found

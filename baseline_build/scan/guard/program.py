@@ -118,6 +118,17 @@ class Program(Mentions):
             or next(self.code_references(low, high), None) is not None
         )
 
+    def only_loaded(self, function: int) -> bool:
+        """Whether only the loader runs the function that begins at *function*, and so nobody looks at its result."""
+        image = self.image
+        if function not in image.initialisers and function not in image.finalisers:
+            return False
+        if function in self.exported or function == image.entry:
+            return False
+        slots = list(self.pointers(function, function + 1))
+        named = [*self.transfers(function, function + 1), *self.code_references(function, function + 1), *slots[1:]]
+        return not named
+
     def only_jumped(self, start: int) -> bool:
         """Whether the code at *start* is a part of other functions: reached by jumps alone."""
         known = self._parts.get(start)
