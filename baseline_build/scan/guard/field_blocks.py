@@ -124,9 +124,9 @@ class Blocks:
         return pointer.offset < span.high and span.low < pointer.offset + size
 
     def _overlaps(self, pointer: Pointer, size: int, span: Span) -> bool:
-        """Whether *size* bytes from *pointer*, which may be the beginning of the structure, hold some of the field."""
+        """Whether *size* bytes from *pointer*, which may be one to the structure, hold some of the field."""
         begin = pointer.offset or 0
-        return size >= span.high or (begin < span.high and span.low < begin + size)
+        return begin < span.high and span.low < begin + size
 
     def _wanders(self, uses: Uses, access: Access, span: Span) -> bool:
         """Whether the place of *access* is counted from the beginning of the structure: byte by byte to its end?"""

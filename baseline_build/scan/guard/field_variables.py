@@ -66,10 +66,14 @@ class Variables:
 
     @cached_property
     def _begins(self) -> Sequence[int]:
-        """Where variables begin: what symbols and words of data name, and addresses that instructions make."""
+        """Where variables begin, or end: what symbols and words of data name, addresses that instructions make, and
+        segments, of which one holds the unwind tables."""
         program = self.program
-        made = {target for target, at in program.all_references() if self._makes_address(at)}
-        return sorted(made.union(program.named_data))
+        found = {target for target, at in program.all_references() if self._makes_address(at)}
+        found.update(program.named_data)
+        for segment in program.image.segments:
+            found.update((segment.address, segment.address + segment.memory_size))
+        return sorted(found)
 
     def _makes_address(self, at: int) -> bool:
         """Whether the instruction at *at* accesses no memory."""
