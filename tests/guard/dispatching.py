@@ -58,7 +58,7 @@ class Target:
     old: str
     new: str
     olds: Mapping[str, str]
-    unfollowed: FrozenSet[Tuple[str, str, str]]
+    unfollowed: FrozenSet[Tuple[Build, str]]
 
     @property
     def names(self) -> List[str]:
@@ -93,7 +93,7 @@ class Target:
         path = self.compiled(folder, name, twin, build, strip=strip)
         verdict, found = judged(path)
         told = "\n".join(f"{j.verdict.value} {sorted(j.features)} {j.ground} {j.path} {j.guard}" for j in found)
-        if twin == "good" and (build.compiler, build.level, name) in self.unfollowed:
+        if twin == "good" and (build, name) in self.unfollowed:
             assert verdict is Verdict.UNPROVEN, told
         elif twin == "good":
             assert verdict is Verdict.GUARDED, told

@@ -10,8 +10,8 @@ import pytest
 from baseline_build.scan.model import Verdict
 from tests.tools import require_tool
 
-from .dispatching import SAMPLES, judged
-from .test_samples import X86
+from .dispatching import SAMPLES, Target, judged
+from .test_samples import AARCH64, X86
 
 SOURCE = r"""
 #include "common.h"
@@ -36,3 +36,35 @@ def test_a_variable_is_named_by_a_constant(tmp_path: Path, place: str) -> None:
     assert fast == {Verdict.GUARDED if place == "other" else Verdict.UNPROVEN}, told
     assert X86.survives(program, X86.olds["lower"]) == (place == "other")
     assert X86.survives(program, X86.new)
+
+
+TABLE = r"""
+#include "common.h"
+#include "main.h"
+static kernel_t kernels[2] = {plain, fast};
+static volatile int which = 1;
+DISPATCHER NOINLINE void dispatch(int *out, const int *in)
+{
+    if (TEST)
+        fast(out, in);
+    USED(out, in);
+}
+"""
+
+
+@pytest.mark.parametrize("used", ["plain", "kernels[which]"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("target", [X86, AARCH64], ids=["x86", "arm64"])
+def test_words_of_data_hold_addresses_without_relocations(
+    tmp_path: Path, target: Target, compiler: str, used: str
+) -> None:
+    source, program = tmp_path / "sample.c", tmp_path / "sample"
+    source.write_text(TABLE)
+    command, *given = target.compilers[compiler]
+    options = [*given, "-O2", "-w", "-fno-pie", "-no-pie", "-I", str(SAMPLES), f"-DUSED={used}"]
+    subprocess.run([require_tool(command), *options, str(source), "-o", str(program)], check=True)
+    verdict, judgements = judged(program)
+    told = "\n".join(f"{j.verdict.value} {sorted(j.features)} {j.ground} {j.path} {j.guard}" for j in judgements)
+    assert verdict is (Verdict.GUARDED if used == "plain" else Verdict.UNPROVEN), told
+    assert target.survives(program, target.old) == (used == "plain")
+    assert target.survives(program, target.new)

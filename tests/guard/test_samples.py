@@ -17,7 +17,7 @@ X86 = Target(
     old="Opteron_G1,-sse3",
     new="Haswell-noTSX",
     olds={"lower": "Haswell-noTSX,-avx2"},
-    unfollowed=frozenset(),
+    unfollowed=frozenset((Build(compiler, "-O0", "fixed"), "asked") for compiler in ("gcc", "clang")),
 )  # fmt: skip
 
 AARCH64 = Target(
@@ -43,6 +43,7 @@ UNOPTIMISED = [
     ("aarch64", "gcc", "threaded"),
     ("aarch64", "clang", "cached"),
     ("aarch64", "clang", "levels"),
+    ("aarch64", "clang", "versions"),
 ]
 
 
