@@ -24,7 +24,8 @@ class Instructions:
     def __init__(self, image: Image, code: Code) -> None:
         self.image = image
         self.code = code
-        self.absolute = image.machine in (Machine.X86_64, Machine.AARCH64) and bool(image.segments) and self._lowest() >= 0x10000
+        followed = image.machine in (Machine.X86_64, Machine.AARCH64)
+        self.absolute = followed and bool(image.segments) and self._lowest() >= 0x10000
         self.base = 0 if self.absolute else _BASE
         self.low = self.base + self._lowest()
         self.high = self.base + max((block.end for block in image.memory), default=0) + (1 << 20)
