@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from ..errors import BaselineBuildError, ConfigError, ToolError
+from .installed import ask_by_name
 
 Passed = Tuple[Tuple[str, Union[str, bool, Tuple[str, ...]]], ...]
 
@@ -27,6 +28,7 @@ class Wrapped:
         module, _, path = name.partition(":")
         if module.partition(".")[0] == __name__.partition(".")[0]:
             raise ConfigError("BB713", "cannot wrap itself", where=f"backend = {name!r}", fix="name another backend")
+        ask_by_name()
         try:
             found: Any = importlib.import_module(module)
             for part in filter(None, path.split(".")):
