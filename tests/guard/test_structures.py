@@ -62,9 +62,11 @@ def test_a_part_that_two_functions_jump_to(tmp_path: Path, target: Target) -> No
     check(tmp_path, "CHOSEN", command, "-O2", target=target)
 
 
-@pytest.mark.parametrize("how", ["RIGHT", "COPIED", "VARIABLE"])
-def test_at_a_fixed_address(tmp_path: Path, how: str) -> None:
-    check(tmp_path, how, ("gcc", "-fno-pie", "-no-pie"), "-O2")
+@pytest.mark.parametrize("target", [X86, AARCH64], ids=["x86", "arm64"])
+@pytest.mark.parametrize("how", ["RIGHT", "COPIED", "VARIABLE", "KEPT", "STORED", "LOST"])
+def test_at_a_fixed_address(tmp_path: Path, how: str, target: Target) -> None:
+    command = ("gcc",) if target is X86 else ARM_GCC
+    check(tmp_path, how, (*command, "-fno-pie", "-no-pie"), "-O2", target=target)
 
 
 @pytest.mark.parametrize("how", ["RIGHT", "COPIED", "SENT"])

@@ -5,6 +5,7 @@ See :mod:`.fields` for what is asked of a field.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cached_property
 from typing import Iterator, Sequence, Set, Tuple
 
@@ -45,20 +46,31 @@ class Variables:
         """Whether no variable whose address is kept somewhere has, or is given, something at *span*."""
         program = self.program
         for address in self._large(span):
-            if next(program.data_pointers(address, address + 1), None) is not None:
+            if self._stands_in_data(address):
                 return False
             for function in {program.function_of(at) for _, at in program.references(address, address + 1)}:
                 if not program.unused(function) and self._escapes(function, Pointer(STATIC, address), set()):
                     return False
         return True
 
+    def _stands_in_data(self, address: int) -> bool:
+        """Whether a word of data holds *address*; files at a fixed address need no relocation for that."""
+        if next(self.program.data_pointers(address, address + 1), None) is not None:
+            return True
+        word = address.to_bytes(8, "little")
+        return self.program.absolute and any(word in bytes(block.data) for block in self.program.image.memory)
+
     def _large(self, span: Span) -> Iterator[int]:
         """Variables that are large enough to hold the field, with something else than zeros there or code that writes
         it."""
         program = self.program
-        for address, end in zip(self._begins, (*self._begins[1:], 1 << 62)):
+        ends = self._ends
+        for address in self._begins:
             low, high = address + span.low, address + span.high
-            held = program.contents.at(low, high - low) if high <= end else None
+            index = bisect_right(ends, address)
+            if index < len(ends) and high > ends[index]:
+                continue
+            held = program.contents.at(low, high - low)
             if held is None:
                 continue
             if held or next(program.references(low - LARGEST_STORE + 1, high), None) is not None:
@@ -66,14 +78,16 @@ class Variables:
 
     @cached_property
     def _begins(self) -> Sequence[int]:
-        """Where variables begin, or end: what symbols and words of data name, addresses that instructions make, and
-        segments, of which one holds the unwind tables."""
+        """Where variables begin: what symbols and words of data name, and addresses that instructions make."""
         program = self.program
-        found = {target for target, at in program.all_references() if self._makes_address(at)}
-        found.update(program.named_data)
-        for segment in program.image.segments:
-            found.update((segment.address, segment.address + segment.memory_size))
-        return sorted(found)
+        made = {target for target, at in program.all_references() if self._makes_address(at)}
+        return sorted(made.union(program.named_data))
+
+    @cached_property
+    def _ends(self) -> Sequence[int]:
+        """Where they end at the latest: at the next one, or with a segment, of which one holds the unwind tables."""
+        bounds = {at for one in self.program.image.segments for at in (one.address, one.address + one.memory_size)}
+        return sorted(bounds.union(self._begins))
 
     def _makes_address(self, at: int) -> bool:
         """Whether the instruction at *at* accesses no memory."""
