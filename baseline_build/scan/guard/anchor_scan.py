@@ -17,6 +17,10 @@ _SP, _FRAME = 31, 29
 _SAVED = range(19, 29)
 # Keys of stack slots follow those of registers.
 _SLOTS = 64
+# The key of what any slot may hold, where it is no longer known which: a way that lowers the stack pointer each time it
+# is taken would go on for ever.
+_ANY_SLOT = 63
+_MAX_VISITS = 100
 # How often a constant is added to an address: page, anchor, member. More than that walks through an array.
 _MAX_ADDED = 2
 # An address, and how often a constant was added to make it.
@@ -156,6 +160,7 @@ class Scan:
         self._orphans = sorted(behind - targets - {self._high})
         self._states: Dict[int, Held] = {low: dict(entry)}
         self.leaving: Dict[int, Held] = {}
+        self._visits: Dict[int, int] = {}
         self._found: Set[Tuple[int, int]] = set()
         self._anywhere: Held = {}
 
@@ -181,7 +186,13 @@ class Scan:
             self._states[target] = dict(held)
             heapq.heappush(waiting, target)
             return
+        visits = self._visits.get(target, 0)
+        if visits > _MAX_VISITS:
+            held = _without_slots(held)
         if take_in(known, held):
+            self._visits[target] = visits + 1
+            if visits == _MAX_VISITS:
+                self._states[target] = _without_slots(known)
             heapq.heappush(waiting, target)
 
     def _block(self, at: int, waiting: List[int]) -> None:
@@ -196,7 +207,9 @@ class Scan:
                     take_in(self.leaving.setdefault(target, {}), held)
                 elif held:
                     # A call comes back or throws; a jump to an unknown place may lead anywhere.
-                    kept = held if not goes_on else {key: held[key] for key in held if key in _SAVED or key >= _SLOTS}
+                    kept = (
+                        held if not goes_on else {key: held[key] for key in held if key in _SAVED or key >= _ANY_SLOT}
+                    )
                     take_in(self._anywhere, kept)
                 if not goes_on:
                     return
@@ -219,6 +232,8 @@ class Scan:
             for source in sources:
                 if source in held:
                     result |= _further(held[source], added)
+                if source >= _SLOTS and _ANY_SLOT in held:
+                    result |= held[_ANY_SLOT]
             if added:
                 self._found.update((address, at) for address, _ in result)
             results.append((target, result))
@@ -237,6 +252,13 @@ def _lower(held: Held, by: int) -> None:
     for key in slots:
         del held[key]
     held.update({key - 2 * by: addresses for key, addresses in slots.items() if key - 2 * by >= _SLOTS})
+
+
+def _without_slots(held: Held) -> Held:
+    """*held* where it is no longer known which slot holds what."""
+    found = {key: addresses for key, addresses in held.items() if key < _ANY_SLOT}
+    kept = [addresses for key, addresses in held.items() if key >= _ANY_SLOT]
+    return {**found, _ANY_SLOT: frozenset().union(*kept)} if kept else found
 
 
 def take_in(known: Held, more: Held) -> bool:
