@@ -207,9 +207,7 @@ class Scan:
                     take_in(self.leaving.setdefault(target, {}), held)
                 elif held:
                     # A call comes back or throws; a jump to an unknown place may lead anywhere.
-                    kept = (
-                        held if not goes_on else {key: held[key] for key in held if key in _SAVED or key >= _ANY_SLOT}
-                    )
+                    kept = {key: held[key] for key in held if key in _SAVED or key >= _ANY_SLOT} if goes_on else held
                     take_in(self._anywhere, kept)
                 if not goes_on:
                     return

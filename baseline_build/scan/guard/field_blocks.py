@@ -119,9 +119,7 @@ class Blocks:
         """Whether *size* bytes from *pointer* up may hold the field."""
         if pointer.root in _OWN:
             return False
-        if pointer.offset is None or size is None:
-            return True
-        return pointer.offset < span.high and span.low < pointer.offset + size
+        return pointer.offset is None or size is None or self._overlaps(pointer, size, span)
 
     def _overlaps(self, pointer: Pointer, size: int, span: Span) -> bool:
         """Whether *size* bytes from *pointer*, which may be one to the structure, hold some of the field."""

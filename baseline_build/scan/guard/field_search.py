@@ -87,12 +87,16 @@ class Search:
         structures = self._structures(name)
         if len(structures) > _MAX_STRUCTURES:
             return False
-        span = Span(name, name + self.field.size)
+        span = self._span(name)
         if not all(self._blocks.spare(function, roots, span) for function, roots in structures.items()):
             return False
         if not self._blocks.spare_elsewhere(structures, functions, span) or not self._variables.spare(span):
             return False
         return self._from_callers(name, functions)
+
+    def _span(self, name: int) -> Span:
+        """The bytes of the field, where it lies at *name*."""
+        return Span(name, name + self.field.size)
 
     # --- where to look ---
 
@@ -186,7 +190,7 @@ class Search:
                     continue
                 root, offset, _ = passed.pointer
                 if root in (FRAME, STATIC):
-                    if not self._variables.spares(caller, passed.pointer, Span(name, name + self.field.size)):
+                    if not self._variables.spares(caller, passed.pointer, self._span(name)):
                         return False
                 elif root != NUMBER and offset:
                     if offset + name not in self.names:

@@ -58,7 +58,12 @@ class Variables:
         if next(self.program.data_pointers(address, address + 1), None) is not None:
             return True
         word = address.to_bytes(8, "little")
-        return self.program.absolute and any(word in bytes(block.data) for block in self.program.image.memory)
+        return self.program.absolute and any(word in block for block in self._memory)
+
+    @cached_property
+    def _memory(self) -> Sequence[bytes]:
+        """What the loader maps of the file."""
+        return [bytes(block.data) for block in self.program.image.memory]
 
     def _large(self, span: Span) -> Iterator[int]:
         """Variables that are large enough to hold the field, with something else than zeros there or code that writes

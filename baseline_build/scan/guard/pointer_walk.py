@@ -330,8 +330,9 @@ class Walk:
         return names.pop() if len(names) == 1 else None
 
     def _import_named(self, slot: Pointer) -> Optional[str]:
-        named = slot.root == STATIC and slot.offset is not None
-        return self.program.image.imports.get(slot.offset or 0) if named else None
+        if slot.root != STATIC or slot.offset is None:
+            return None
+        return self.program.image.imports.get(slot.offset)
 
     def _note_kept(self, further: Optional[FrozenSet[int]] = None) -> None:
         """What registers hold at a return, or at a jump to a function that keeps *further*."""
