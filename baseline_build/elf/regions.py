@@ -76,7 +76,7 @@ def read_regions(
             for start, end in subtract([(section.address, section.address + section.size)], taken):
                 regions.append(_region(window, load, (start, end), section.name, declared=True))
             taken.append((section.address, section.address + section.size))
-        known = list(data) + list(dynamic.known_data) + _headers(header, load) + _noted(load, segments, sections)
+        known = list(data) + list(dynamic.known_data) + _headers(header, load, sections) + _noted(load, segments, sections)
         known += [(s.address, s.address + s.size) for s in inside]
         for start, end in subtract([span], known):
             region = _region(window, load, (start, end), f"segment@{start:x}", declared=False)
@@ -105,10 +105,15 @@ def _region(window: Window, load: Segment, span: Span, name: str, *, declared: b
     return Region(span[0], offset, window.slice(offset, span[1] - span[0], "code"), name, declared)
 
 
-def _headers(header: Header, load: Segment) -> List[Span]:
-    """The ELF and program headers, which the first segment often maps."""
+def _headers(header: Header, load: Segment, sections: Tuple[Section, ...]) -> List[Span]:
+    """The ELF and program headers, which the first segment often maps; Go's linker puts the section headers there, too.
+
+    The first section header has the type SHT_NULL (gABI, "Sections"): a table without it is not believed.
+    """
     size = 64 if header.bits == 64 else 52
     spans = [(0, size), (header.segment_offset, header.segment_offset + header.segment_count * header.segment_size)]
+    if sections and sections[0].type == f.SHT_NULL:
+        spans.append((header.section_offset, header.section_offset + header.section_count * header.section_size))
     return [(start - load.offset + load.address, end - load.offset + load.address) for start, end in spans]
 
 

@@ -9,6 +9,8 @@ from typing import Dict
 
 import pytest
 
+from baseline_build.elf import parse
+from baseline_build.elf.formats import PT_LOAD
 from baseline_build.scan.model import Verdict
 from tests.tools import require_tool
 
@@ -20,6 +22,7 @@ LIBRARY = 'package main\n\nimport "C"\n\n//export answer\nfunc answer() C.int { 
 # Stores of the run-time library that switch a feature on or off as the user says: not where the CPU lacks it. In the
 # broken twin the test before the store is gone.
 TEST, BROKEN = b"\x80\x3e\x00", b"\x38\xd8\x90"  # cmp byte [rsi], 0; cmp al, bl and nop
+APX = bytes.fromhex("d5c10100")  # sgdt [r16]
 
 
 def built(folder: Path, source: str, *options: str, **more: str) -> Path:
@@ -54,6 +57,27 @@ def test_features_that_are_switched_on_untested_are_not(tmp_path: Path) -> None:
     assert data.count(TEST) == 1
     path.write_bytes(data.replace(TEST, BROKEN))
     assert judged(path)[0] is Verdict.UNPROVEN
+
+
+def test_section_headers_among_the_code_are_none(tmp_path: Path) -> None:
+    """Go's linker puts them behind the program headers; the sizes in them look like code of any kind (here APX)."""
+    path = built(tmp_path, PROGRAM)
+    raw = bytearray(path.read_bytes())
+    image = parse(raw, "made")
+    table = int.from_bytes(raw[40:48], "little")
+    load = next(s for s in image.segments if s.type == PT_LOAD and s.executable)
+    assert load.offset <= table < load.offset + load.file_size
+    entry_size = table + 64 * next(s.index for s in image.sections if s.name == ".debug_line") + 56
+    raw[entry_size : entry_size + 8] = APX.ljust(8, b"\0")
+    path.write_bytes(raw)
+    assert judged(path)[0] is Verdict.GUARDED
+    address = load.address - load.offset + entry_size
+    assert not parse(raw, "made").is_code(address)
+    raw[24:32] = address.to_bytes(8, "little")
+    entered = parse(raw, "made")
+    assert entered.is_code(address), "a program that starts there runs what is there"
+    path.write_bytes(raw)
+    assert judged(path)[0] is Verdict.VIOLATION
 
 
 def test_program_for_arm64_is_looked_through(tmp_path: Path) -> None:
