@@ -76,7 +76,8 @@ def read_regions(
             for start, end in subtract([(section.address, section.address + section.size)], taken):
                 regions.append(_region(window, load, (start, end), section.name, declared=True))
             taken.append((section.address, section.address + section.size))
-        known = list(data) + list(dynamic.known_data) + _headers(header, load, sections) + _noted(load, segments, sections)
+        known = list(data) + list(dynamic.known_data)
+        known += _headers(header, load, sections) + _noted(load, segments, sections)
         known += [(s.address, s.address + s.size) for s in inside]
         for start, end in subtract([span], known):
             region = _region(window, load, (start, end), f"segment@{start:x}", declared=False)
