@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Iterator, List, Optional, Sequence
 
 from ..errors import ConfigError, ToolError
+from ..scan.nested import native_head
 
 _WILD = "*?["
 _VERSIONED = re.compile(r"^[A-Za-z0-9][\w.-]*(\[[\w,.\s-]*\])?\s*(===|==|~=|!=|<=|>=|<|>)")
@@ -116,8 +117,22 @@ def gathered(names: Sequence[str], platform: Optional[str] = None) -> Iterator[L
                 wheel = _from_index(name, folder, platform)
                 found.append(Named(wheel, wheel.name))
             else:
-                found.extend(Named(path) for path in expand([name]))
+                paths = expand([name])
+                found.extend(Named(path) for path in [*paths, *_loose(Path(name), paths)])
         yield found
+
+
+def _loose(folder: Path, wheels: Sequence[Path]) -> List[Path]:
+    """ELF files and static archives in *folder* beside the *wheels* that stand for it: none of them may be lost."""
+    if not folder.is_dir() or folder in wheels:
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            with path.open("rb") as stream:
+                if native_head(stream.read(8)):
+                    found.append(path)
+    return found
 
 
 def _from_stdin(folder: Path) -> Path:

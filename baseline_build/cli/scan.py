@@ -23,8 +23,9 @@ from .refusals import refusal, unwritable
 
 _EPILOG = """\
 PATH is a wheel, an ELF file, a static archive, a folder (one with wheels in it
-stands for these), a pattern in quotes, - for a file on stdin, or a requirement
-with a version, which is fetched from the package index: 'numpy==2.4.6'
+stands for these and the ELF files beside them), a pattern in quotes, - for a
+file on stdin, or a requirement with a version, which is fetched from the
+package index: 'numpy==2.4.6'
 """
 
 

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple
 from ..isa.model import Machine
 from . import formats as f
 from .model import Section, Segment, Symbol
-from .reading import Buffer, Strings, Window, broken
+from .reading import Buffer, Strings, Window, broken, words_of
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def read_symbols(
     """
     at = strings.at
     symbols: List[Symbol] = []
-    numbers = extended.cast("I") if extended is not None and len(extended) % 4 == 0 and header.order == "<" else None
+    numbers = words_of(extended, 4, header.order) if extended is not None else None
     name_at, info_at, other_at, section_at, value_at, size_at = header.layout.symbol_order
     for index, row in enumerate(window.records(header.layout.symbol, table[0], table[1], "the symbol table")):
         info = row[info_at]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from typing import Any, Iterator, Tuple, Union
 
 from ..errors import BrokenInputError
@@ -22,6 +24,18 @@ def broken(code: str, what: str, where: str, why: str = "") -> BrokenInputError:
         why=why or "The file is truncated, damaged, or was made by hand to mislead its readers.",
         fix="Build or download the file again; if another tool wrote it, run that tool's newest version.",
     )
+
+
+def words_of(data: Buffer, size: int, order: str = "<") -> array[int]:
+    """The numbers of *size* (4 or 8) bytes that *data* holds side by side, a rest at its end left out.
+
+    :param order: ``<`` or ``>``, that of the file; the order of this machine does not matter.
+    """
+    found = array({4: "I", 8: "Q"}[size])
+    found.frombytes(memoryview(data)[: len(data) // size * size])
+    if (order == ">") != (sys.byteorder == "big"):
+        found.byteswap()
+    return found
 
 
 class Window:

@@ -128,6 +128,19 @@ def test_scan_expands_patterns_and_folders_of_wheels(baseline: Call, good: Path,
         assert all(len(entry["sha256"]) == 64 for entry in entries)
 
 
+def test_scan_loses_no_native_file_beside_wheels(baseline: Call, good: Path, bad: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dist"
+    folder.mkdir()
+    shutil.move(str(make_wheel(tmp_path, {"one/tool": good}, name="one")), folder)
+    (folder / "notes.txt").write_text("no code")
+    assert baseline("scan", "dist").status == 0
+    shutil.copy(bad, folder / "loose")
+    said = baseline("scan", "dist", "--format", "json")
+    assert said.status == 1
+    verdicts = {Path(entry["path"]).name.split("-")[0]: entry["verdict"] for entry in json.loads(said.out)["inputs"]}
+    assert verdicts == {"one": "clean", "loose": "violation"}
+
+
 def test_scan_of_an_installed_distribution(baseline: Call) -> None:
     said = baseline("scan", "--installed", "pip", "--format", "json")
     assert json.loads(said.out)["inputs"][0]["path"].startswith("pip ")

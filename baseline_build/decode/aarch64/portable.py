@@ -15,6 +15,7 @@ from array import array
 from functools import lru_cache
 from typing import Dict, Iterable, List, Sequence, Tuple, TypeVar
 
+from ...elf.reading import words_of
 from .addresses import ADDRESS, PAIR_WINDOW, low_half, named_address
 from .notes import Notes
 from .table import Operand, Row, candidates, row_of
@@ -142,14 +143,6 @@ class _Kinds(Dict[int, int]):
 _kinds = _Kinds()
 
 
-def _host_words(code: bytes) -> List[int]:
-    """The little-endian words of *code*."""
-    words = array("I", code)
-    if sys.byteorder == "big":
-        words.byteswap()
-    return words.tolist()
-
-
 def _targets(places: Iterable[int], words: Iterable[int], operands: bytes) -> array[int]:
     """Where the branches *words* at *places* lead: direct branches are near a quarter of all words."""
     found = [
@@ -267,7 +260,7 @@ def run(notes: Notes, view: memoryview, address: int) -> None:
     waiting: _Pairs = []
     for start in range(0, len(view), 4 * _CHUNK):
         code = bytes(view[start : start + 4 * (_CHUNK + PAIR_WINDOW)])
-        words = _host_words(code)
+        words = words_of(code, 4).tolist()
         words += [0] * PAIR_WINDOW
         this = Round(notes, code[: 4 * _CHUNK], words, address + start)
         this.branches()

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from functools import cached_property
 from typing import Callable, Dict, Iterator, List, Set, Tuple
 
+from ...elf.reading import words_of
 from ...isa import Machine
 from ..code import Code
 from .anchor_scan import Held, Scan, take_in
@@ -75,6 +76,4 @@ class Anchors:
 
     def _scan(self, function: int, named: Dict[int, int], entry: Held) -> Scan:
         low, high = self._bounds(function)
-        raw = self.code.bytes_at(low, high - low)
-        words = memoryview(raw[: len(raw) & ~3]).cast("I")
-        return Scan(words.tolist(), low, named, entry)
+        return Scan(words_of(self.code.bytes_at(low, high - low), 4).tolist(), low, named, entry)

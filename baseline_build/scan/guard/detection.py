@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import FrozenSet, Iterator, List, Optional, Tuple
 
 from ...elf import Image
+from ...elf.reading import words_of
 from ...isa import Machine
 from ..code import Code
 
@@ -124,7 +125,6 @@ def known_start(code: Code, address: int) -> Optional[int]:
 def _arm_questions(code: Code) -> Iterator[int]:
     # MRS of ID registers: op0=3, op1=0, CRn=0, CRm=4..7 (Arm ARM, C5.3); user space reads them by trapping emulation.
     for region, _ in code.sweeps:
-        words = memoryview(bytes(region.data[: len(region.data) & ~3])).cast("I")
-        for index, word in enumerate(words):
+        for index, word in enumerate(words_of(region.data, 4)):
             if word & 0xFFFFF000 == 0xD5380000 and 4 <= word >> 8 & 15 <= 7:
                 yield region.address + 4 * index

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import FrozenSet, Iterator, List, NamedTuple, Sequence, Tuple
 
 from ...decode.aarch64.addresses import low_half
+from ...elf.reading import words_of
 from ...isa import Machine, baseline_of
 from .aarch64_operands import bit_mask
 from .pointers import UNKNOWN
@@ -116,9 +117,7 @@ class Arm64Numbers(Numbers):
         # What completes the address of a variable is no displacement.
         static = {at for _, sweep in program.code.sweeps for at in sweep.reference_addresses}
         for region in program.image.regions:
-            data = bytes(region.data)
-            words = memoryview(data[: len(data) & ~3]).cast("I")
-            for index, word in enumerate(words):
+            for index, word in enumerate(words_of(region.data, 4)):
                 at = region.address + 4 * index
                 if word & 0xFF800000 == 0x91000000:
                     number = (word >> 10 & 0xFFF) << (12 if word >> 22 & 1 else 0)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Callable, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from ...decode.model import Flow
+from ...elf.reading import words_of
 from ...isa import Machine
 from . import detection
 from .anchors import Anchors
@@ -104,10 +105,8 @@ class Mentions(Instructions):
         low = self._lowest()
         high = max((one.address + one.memory_size for one in self.image.segments if one.type == 1), default=0)
         for region in self.image.regions:
-            data = bytes(region.data)
             for shift in range(4):
-                whole = (len(data) - shift) & ~3
-                for index, word in enumerate(memoryview(data[shift : shift + whole]).cast("I")):
+                for index, word in enumerate(words_of(region.data[shift:], 4)):
                     if low <= word < high and wanted(word):
                         place = self._instruction_around(region.address + shift + 4 * index)
                         if place is not None:
@@ -241,8 +240,7 @@ class Mentions(Instructions):
         for block in self.image.memory:
             if self.image.is_code(block.address):
                 continue
-            words = memoryview(bytes(block.data[: len(block.data) & ~7])).cast("Q")
-            for index, word in enumerate(words):
+            for index, word in enumerate(words_of(block.data, 8)):
                 if word in starts and block.address + 8 * index not in self.image.relocations:
                     yield word << _SHIFT | block.address + 8 * index
 
