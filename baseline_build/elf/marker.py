@@ -26,23 +26,21 @@ _OLD = ((0xFFFFFFFF << 12, 3), (7 << 9, 2), (15 << 5, 1), (31, 0))
 
 def needed(source: Image | Properties) -> Optional[str]:
     """The level the file declares it needs, ``None`` when it declares none."""
-    properties = source if isinstance(source, Properties) else source.properties
-    return _highest(properties.isa_needed, properties.old_needed)
+    value = _properties(source).isa_needed
+    return LEVELS[min(value.bit_length(), len(LEVELS)) - 1] if value else None
 
 
-def used(source: Image | Properties) -> Optional[str]:
-    """The level the file declares it uses where the CPU has it, ``None`` when it declares none."""
-    properties = source if isinstance(source, Properties) else source.properties
-    return _highest(properties.isa_used, properties.old_used)
+def formerly_needed(source: Image | Properties) -> Optional[str]:
+    """The level the file declares in the numbering of before 2020, which binutils 2.30 to 2.35 wrote.
+
+    No loader has ever refused a file by it, and auditwheel does not read it.
+    """
+    value = _properties(source).old_needed or 0
+    return next((LEVELS[position] for mask, position in _OLD if value & mask), None)
 
 
-def _highest(value: Optional[int], old: Optional[int]) -> Optional[str]:
-    if value:
-        return LEVELS[min(value.bit_length(), len(LEVELS)) - 1]
-    for mask, position in _OLD:
-        if old and old & mask:
-            return LEVELS[position]
-    return None
+def _properties(source: Image | Properties) -> Properties:
+    return source if isinstance(source, Properties) else source.properties
 
 
 def _places(data: Buffer, name: str) -> tuple[str, List[int]]:

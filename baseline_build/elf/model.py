@@ -113,14 +113,12 @@ class Function(NamedTuple):
 class Properties:
     """The GNU property note's numbers, ``None`` where it has none.
 
-    ``isa_needed`` and ``isa_used``: x86, bit n stands for x86-64-v(n+1). ``old_needed`` and ``old_used``: the numbering
-    of before 2020. ``protection``: IBT and SHSTK on x86, BTI and PAC on ARM64.
+    ``isa_needed``: x86, bit n stands for x86-64-v(n+1). ``old_needed``: the numbering of before 2020.
+    ``protection``: IBT and SHSTK on x86, BTI and PAC on ARM64.
     """
 
     isa_needed: Optional[int] = None
-    isa_used: Optional[int] = None
     old_needed: Optional[int] = None
-    old_used: Optional[int] = None
     protection: Optional[int] = None
 
 

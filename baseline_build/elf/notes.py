@@ -68,8 +68,6 @@ def read_properties(
         return Properties(protection=value(f.GNU_PROPERTY_AARCH64_FEATURE_1_AND))
     return Properties(
         value(f.GNU_PROPERTY_X86_ISA_1_NEEDED),
-        value(f.GNU_PROPERTY_X86_ISA_1_USED),
         value(f.GNU_PROPERTY_X86_COMPAT_ISA_1_NEEDED),
-        value(f.GNU_PROPERTY_X86_COMPAT_ISA_1_USED),
         value(f.GNU_PROPERTY_X86_FEATURE_1_AND),
     )

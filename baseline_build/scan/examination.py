@@ -140,9 +140,9 @@ def _reported(
     found += findings.undecoded_findings(code, known.undecided)
     found += findings.stray_findings(code)
     declared = marker.needed(image)
-    if declared is not None and image.machine in (Machine.X86_64, Machine.I386) and _exceeds(declared, promised):
-        found.append(findings.declared_finding(declared, promised.name, image.machine.value))
-    notes = list(_notes(image, known))
+    if _exceeds(declared, promised):
+        found.append(findings.declared_finding(str(declared), promised.name, image.machine.value))
+    notes = list(_notes(image, known, promised))
     ordered, complaint = _with_sources(image, findings.ordered(found))
     if complaint:
         notes.append(complaint)
@@ -165,9 +165,10 @@ def _reported(
     )
 
 
-def _exceeds(declared: str, promised: Level) -> bool:
-    order = list(marker.LEVELS)
-    return promised.name in order and order.index(declared) > order.index(promised.name)
+def _exceeds(declared: Optional[str], promised: Level) -> bool:
+    """Whether *declared*, a level of x86-64, is above *promised*; never for another machine's."""
+    order = marker.LEVELS
+    return declared is not None and promised.name in order and order.index(declared) > order.index(promised.name)
 
 
 def _hides_code(image: Image) -> bool:
@@ -179,8 +180,11 @@ def _has_bytecode(image: Image) -> bool:
     return any(section.name.startswith((".gnu.lto_", ".llvmbc")) for section in image.sections)
 
 
-def _notes(image: Image, known: data.Classified) -> List[str]:
+def _notes(image: Image, known: data.Classified, promised: Level) -> List[str]:
     notes: List[str] = []
+    former = marker.formerly_needed(image)
+    if _exceeds(former, promised):
+        notes.append(f"an old kind of note asks for {former}; neither loaders nor auditwheel read it")
     if image.kind == "object" and _has_bytecode(image):
         notes.append(
             "the object holds code for link-time optimisation, which the linker compiles anew: scan the linked file"

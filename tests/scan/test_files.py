@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Tuple
 
@@ -126,6 +128,27 @@ def test_declared_above_promised(tmp_path: Path) -> None:
     (finding,) = file.findings
     assert finding.code == "BB132"
     assert only(tmp_path / "plain.so", ScanOptions(level="x86-64-v2")).verdict is Verdict.CLEAN
+
+
+OLD_NOTE = r"""
+__asm__(".pushsection .note.gnu.property, \"a\"\n"
+        ".balign 8; .long 4, 16, 5; .asciz \"GNU\"\n"
+        ".long 0xc0000001, 4, 0x200, 0\n"
+        ".popsection");
+"""
+
+
+def test_the_old_declaration_is_told_and_refuses_nothing(tmp_path: Path) -> None:
+    """Libraries of RHEL 8 carry it (here: AVX), and load on any CPU: glibc does not read it, nor does auditwheel."""
+    source = compiling.PLAIN + OLD_NOTE
+    path = compiling.library(tmp_path, "plain", source, "-Wa,-mx86-used-note=no")
+    assert "x86 ISA needed: AVX" in samples.run("readelf", "-n", str(path))
+    file = only(path)
+    assert (file.verdict, file.declared, file.findings) == (Verdict.CLEAN, None, ())
+    assert file.notes == ("an old kind of note asks for x86-64-v3; neither loaders nor auditwheel read it",)
+    assert only(path, ScanOptions(level="x86-64-v3")).notes == ()
+    load = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
+    samples.run("qemu-x86_64", "-cpu", "Opteron_G1,-sse3", os.path.realpath(sys.executable), "-c", load, str(path))
 
 
 ASSEMBLER = """
