@@ -178,6 +178,11 @@ class Run(Calls):
 
     def _leave(self, target: int, kind: str) -> None:
         """A jump to another function: it returns to our caller."""
+        name = self.program.import_at(target)
+        if name is not None:
+            if self._call_import(name):
+                self._return(None)
+            return
         self.result.way(target, self.at, kind, self.state.facts)
         abi = self.abi
         stack = self.state.registers[abi.stack].single
