@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Tuple
 
 from . import arithmetic
-from .operations import VECTORS, Operand, Operation
+from .operations import THREAD, VECTORS, Operand, Operation
 from .questions import Questions
 from .state import Parts, is_stack
 from .values import LOST, PLAIN, Value, constant
@@ -21,7 +21,7 @@ class Vectors(Questions):
 
     def _vlow(self, operation: Operation) -> None:
         _, target, source, size = operation
-        if source[0] == "r" and source[1] >= VECTORS:
+        if source[0] == "r" and VECTORS <= source[1] < THREAD:
             parts = tuple(part for part in self._vector(source[1]) if part[0] + part[1] <= size)
         else:
             value = self.read(source)
