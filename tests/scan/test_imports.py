@@ -230,6 +230,58 @@ def test_a_result_is_asked_about_later(tmp_path: Path, between: str, options: tu
     assert_runs_on_import(judged(tmp_path, code, IMPORTS, *options))
 
 
+# What Rust's bindings do before they set a module up: a counter of the thread, the kind of object, a cell set once.
+KEPT = """
+static __thread long before, counter;
+static __attribute__((noinline)) void touch(void) { __asm__ volatile("" : : "r"(&before) : "memory"); }
+static struct { char before[64]; long cell; char behind[64]; } once;
+static __attribute__((noinline)) void fill(void) { once.cell = has() ? 1 : 2; }
+static __attribute__((noinline)) void indirect(void (*what)(void)) { what(); }
+extern int PyType_IsSubtype(void *, void *), PyObject_IsTrue(void *);
+extern char PyModule_Type[];
+void *kept[] = {fill, indirect};
+"""
+
+
+@pytest.mark.parametrize("options", [("-O2",), ("-O1",), ("-O2", "-s"), ("-O2", "-fno-plt", "-s")])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "if (counter < 0) goto failed; counter++;",
+        "if (counter < 0) __builtin_trap(); counter++;",
+        "if (!self) goto failed;",
+        "if (!PyType_IsSubtype(*(void **)self, PyModule_Type)) goto failed;",
+        "if (once.cell) goto failed;",
+    ],
+    ids=["counter", "panic", "argument", "kind", "cell"],
+)
+def test_ways_that_only_fail_are_none_of_an_import(tmp_path: Path, condition: str, options: tuple[str, ...]) -> None:
+    """The file asks the CPU, yet what is tested here tells nothing of it the first time."""
+    whole = "-fno-reorder-blocks-and-partition"
+    assert_runs_on_import(judged(tmp_path, condition, IMPORTS, whole, *options, own=OWN + KEPT))
+
+
+@pytest.mark.parametrize("options", [("-O2",), ("-O1",), ("-O2", "-s"), ("-O2", "-fno-plt", "-s")])
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "if (answer.flag == 0) goto failed;",
+        "fill(); if (once.cell != 1) goto failed;",
+        "indirect(fill); if (once.cell == 2) goto failed; if (!once.cell) goto failed;",
+        "way(); if (once.cell) goto failed;",
+        "if (chosen()) goto failed;",
+        "if (has()) goto failed;",
+        "if (!PyObject_IsTrue(self)) goto failed;",
+        "counter = has() - 1; touch(); if (counter < 0) goto failed;",
+    ],
+    ids=["initialiser", "before", "pointer", "unknown", "outside", "question", "python", "thread"],
+)
+def test_a_module_may_refuse_a_cpu_by_failing(tmp_path: Path, condition: str, options: tuple[str, ...]) -> None:
+    """What is tested may tell of the CPU: the import may end without an instruction that this one has not."""
+    report = judged(tmp_path, condition, IMPORTS, *options, own=OWN + KEPT)
+    assert Verdict.VIOLATION not in {finding.verdict for finding in report.findings}
+
+
 def test_what_others_may_have_changed_is_no_result(tmp_path: Path) -> None:
     code = 'void *text = PyUnicode_FromString("a"); changed(&text); if (!text) goto failed; sink[0] = (long)text;'
     assert judged(tmp_path, code, IMPORTS).verdict is Verdict.UNPROVEN

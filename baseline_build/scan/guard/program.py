@@ -105,12 +105,12 @@ class Program(Mentions):
                     continue
                 seen.add(current)
                 end = self.end_of(current)
-                known = self._unused.get(current, not self._is_named(current, end))
+                known = self._unused.get(current, not self.is_named(current, end))
                 waiting.extend(self.function_of(at) for _, at in self.transfers(current, end))
             self._unused.update(dict.fromkeys(seen if known else (function,), known))
         return known
 
-    def _is_named(self, low: int, high: int) -> bool:
+    def is_named(self, low: int, high: int) -> bool:
         """Whether anything but a direct jump or call leads to code from *low* to below *high*."""
         return (
             any(low <= address < high for address in self.entrances)
@@ -138,7 +138,7 @@ class Program(Mentions):
 
     def _is_part(self, start: int) -> bool:
         end = self.end_of(start)
-        if self._is_named(start, end):
+        if self.is_named(start, end):
             return False
         found = False
         for target, place in self.transfers(start, end):
