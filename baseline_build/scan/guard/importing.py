@@ -193,7 +193,8 @@ def _held(program: Program, graph: Graph, *, handed: bool) -> Dict[int, _Held]:
 def _after(program: Program, block: Block, known: _Held) -> _Held:
     """What holds behind *block* where *known* held before it."""
     abi = program.lifter.abi
-    for operation in operations(program, block):
+    done = operations(program, block)
+    for index, operation in enumerate(done):
         if operation[0] in ("call", "calli"):
             name, own = _called(program, operation)
             words = name in _KEEPS_OBJECTS
@@ -204,7 +205,7 @@ def _after(program: Program, block: Block, known: _Held) -> _Held:
             }
             if name is not None or own is not None:
                 known[abi.result, None] = _Result(block.start, name or "", own or 0)
-            variable = _variable(program, block) if name == _THREAD_BLOCK else None
+            variable = _variable(program, done[:index]) if name == _THREAD_BLOCK else None
             if variable is not None:
                 known[abi.result, None] = _Result(block.start, _THREAD_BLOCK, variable)
         elif writes(operation) and not _adds_one(operation):
@@ -220,10 +221,10 @@ def _called(program: Program, operation: Operation) -> Tuple[Optional[str], Opti
     return program.imported_through(operation[1]), None
 
 
-def _variable(program: Program, block: Block) -> Optional[int]:
-    """The thread-local address that the call at the end of *block* asks for (ELF Handling For Thread-Local Storage)."""
+def _variable(program: Program, done: Sequence[Operation]) -> Optional[int]:
+    """The thread-local address that a call right behind *done* asks for (ELF Handling For Thread-Local Storage)."""
     argument = program.lifter.abi.arguments[0]
-    for operation in reversed(operations(program, block)):
+    for operation in reversed(done):
         if writes(operation) and written(operation) == ("r", argument, 64, 0):
             source = operation[2] if operation[0] == "lea" else None
             if source is None or source[1] is not None or source[2] is not None:

@@ -24,8 +24,8 @@ class Outset:
     def value(self, graph: Graph, at: int, address: int, size: int) -> Optional[int]:
         """The *size* bytes at *address*, static or thread-local, when the first import comes to the block at *at*.
 
-        ``None`` where they may have changed: by what the loader runs of the file, or by the function of *graph*, where the
-        import begins, and what it called on the way. Only what uses the variable can change it, or what calls that.
+        ``None`` where they may have changed: by what the loader runs of the file, or by the function of *graph*, where
+        the import begins, and what it called on the way. Only what uses the variable can change it, or what calls that.
         """
         program = self.program
         mine = program.function_of(graph.entry)
