@@ -342,6 +342,15 @@ def test_verify_reproduces_a_build_of_ours(baseline: Call, tmp_path: Path) -> No
 
 
 @pytest.mark.build
+def test_verify_makes_no_files_of_the_future(baseline: Call, tmp_path: Path) -> None:
+    """In a fresh checkout all files are new; ninja never gets ready where some are newer than now."""
+    setup = small_project(tmp_path, "setuptools.build_meta") / "setup.py"
+    setup.write_text("import os, time\nassert os.stat('small.c').st_mtime <= time.time()\n" + setup.read_text())
+    said = baseline("verify", "--reproduce", "--no-build-isolation", "--no-sdist", "project")
+    assert "BB551" not in said.err
+
+
+@pytest.mark.build
 def test_verify_names_what_leaks(baseline: Call, tmp_path: Path) -> None:
     if sys.implementation.name != "cpython":
         missing("the name of the extension is CPython's")
@@ -362,4 +371,6 @@ def test_verify_tells_why_a_build_failed(baseline: Call, tmp_path: Path) -> None
     assert said.status == 5
     assert said.err.splitlines()[1].startswith("BB551: ")
     assert said.err.splitlines()[1].endswith("/a/project: the wheel could not be built")
+    assert "error: #error broken on purpose" in said.err
+    assert "[end of output]" not in said.err
     assert "fix: build it by itself first: pip wheel . --no-deps" in said.err
