@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any, Tuple
 
-_module: Any = importlib.import_module("example_pkg._lmdb_cffi")
+_NAME = "example_pkg._lmdb_cffi"
+
+
+def _compiled() -> Any:
+    """The extension module; sources by themselves have none."""
+    try:
+        return importlib.import_module(_NAME)
+    except ModuleNotFoundError as error:
+        if error.name != _NAME:
+            raise
+        raise ModuleNotFoundError(
+            f"{_NAME} is not compiled in {Path(__file__).parents[1]}: these are the sources. "
+            "Install the wheel, and start Python from another folder or with -I",
+            name=_NAME,
+        ) from None
+
+
+_module: Any = _compiled()
 
 ffi: Any = _module.ffi
 lib: Any = _module.lib

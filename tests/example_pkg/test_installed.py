@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,20 @@ with lmdb.open(argv[1], max_dbs=1, readonly=True) as env:
     with env.begin(db=env.open_db(b"names"), buffers=True) as txn:
         print(sum(1 for _ in txn.cursor()), bytes(txn.get(b"key7")).decode())
 """
+
+
+def test_sources_say_that_they_are_no_installed_package(tmp_path: Path) -> None:
+    """Python finds the folder it is started in before what is installed."""
+    shutil.copytree(
+        ROOT / "example_pkg", tmp_path / "example_pkg", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    command = [sys.executable, "-c", "from example_pkg import lmdb"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"ModuleNotFoundError: example_pkg._lmdb_cffi is not compiled in {tmp_path / 'example_pkg'}: these are the "
+        "sources. Install the wheel, and start Python from another folder or with -I"
+    )
 
 
 def test_the_whole_suite_passes(outcome: Outcome) -> None:
