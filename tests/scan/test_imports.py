@@ -273,8 +273,9 @@ def test_ways_that_only_fail_are_none_of_an_import(tmp_path: Path, condition: st
         "if (has()) goto failed;",
         "if (!PyObject_IsTrue(self)) goto failed;",
         "counter = has() - 1; touch(); if (counter < 0) goto failed;",
+        'long a = once.cell; __asm__ volatile("bswapq %0; incq %0" : "+r"(a)); if (a) goto failed;',
     ],
-    ids=["initialiser", "before", "pointer", "unknown", "outside", "question", "python", "thread"],
+    ids=["initialiser", "before", "pointer", "unknown", "outside", "question", "python", "thread", "changed"],
 )
 def test_a_module_may_refuse_a_cpu_by_failing(tmp_path: Path, condition: str, options: tuple[str, ...]) -> None:
     """What is tested may tell of the CPU: the import may end without an instruction that this one has not."""

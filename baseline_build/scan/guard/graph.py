@@ -127,6 +127,14 @@ class Graph:
             node = tree.get(node)
         return chain if node == EXIT else []
 
+    def sources(self) -> Dict[int, List[int]]:
+        """By block, and for the way out, those that control may come from."""
+        found: Dict[int, List[int]] = {}
+        for block in self.blocks.values():
+            for target in block.next:
+                found.setdefault(target, []).append(block.start)
+        return found
+
     def ranks(self) -> Dict[int, int]:
         """Blocks in an order in which each comes after those before it, apart from loops."""
         forward = {

@@ -173,10 +173,7 @@ def _held(program: Program, graph: Graph, *, handed: bool) -> Dict[int, _Held]:
 
     :param handed: whether the function is handed an object, as its only argument.
     """
-    before: Dict[int, List[int]] = {}
-    for block in graph.blocks.values():
-        for target in block.next:
-            before.setdefault(target, []).append(block.start)
+    before = graph.sources()
     held: Dict[int, _Held] = {}
     ranks = graph.ranks()
     for start in sorted(ranks, key=ranks.__getitem__):
@@ -346,7 +343,11 @@ def _cell(program: Program, block: Block, value: Operand) -> Optional[int]:
     for operation in reversed(operations(program, block)):
         if value[0] == "m":
             break
-        if operation[0] == "mov" and operation[1][:2] == value[:2]:
+        if operation[0] in ("call", "calli") or (operation[0] == "lost" and value[1] in operation[1]):
+            return None
+        if writes(operation) and (written(operation) or ("",))[:2] == value[:2]:
+            if operation[0] != "mov":
+                return None
             value = operation[2]
     if value[0] != "m" or value[1] is not None or value[2] is not None:
         return None

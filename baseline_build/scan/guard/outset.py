@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set
+from typing import FrozenSet, Iterable, Iterator, List, Optional, Sequence, Set
 
 from .graph import Graph
 from .operations import Operation
@@ -105,15 +105,12 @@ class Outset:
 
 def _before(graph: Graph, at: int) -> List[int]:
     """Blocks that may run before the one at *at* does for the last time."""
-    sources: Dict[int, List[int]] = {}
-    for block in graph.blocks.values():
-        for target in block.next:
-            sources.setdefault(target, []).append(block.start)
-    found: List[int] = []
+    sources = graph.sources()
+    found: Set[int] = set()
     waiting = list(sources.get(at, ()))
     while waiting:
         start = waiting.pop()
         if start not in found:
-            found.append(start)
+            found.add(start)
             waiting.extend(sources.get(start, ()))
-    return found
+    return sorted(found)
